@@ -1,0 +1,26 @@
+//! Where resources live: files of YAML, loaded, validated and watched.
+//!
+//! ```text
+//! files ─▶ yaml (trees that know their lines) ─▶ document (schema, plan, CEL rules) ─▶ references ─▶ Snapshot
+//! ```
+//!
+//! [`load()`] lists what there is with every problem at once, [`watch()`] follows the edits; editing a file is applying a resource.
+
+mod definition;
+mod document;
+mod files;
+mod load;
+mod problem;
+mod references;
+mod schema;
+mod snapshot;
+mod suggest;
+mod watch;
+mod yaml;
+
+pub use self::{
+    load::load,
+    problem::{DEFAULT_NAMESPACE, Kind, Place, Position, Problem, ResourceId},
+    snapshot::{CustomerPlan, Entry, Snapshot},
+    watch::{Changes, Reload, watch},
+};
