@@ -1,0 +1,161 @@
+//! Declares exchanges, queues and bindings on a broker.
+
+use super::{
+    backoff::Backoff,
+    config::{Place, short},
+    failure::Failure,
+    supervisor::Session,
+};
+use crate::{Binding, BusError, Declaration, Declared, Exchange, ExchangeKind, Queue, QueueKind};
+use lapin::{
+    Channel, Connection,
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
+};
+use tokio::time::sleep;
+
+/// Declares, trying again while the broker is away; what it refuses is the caller's.
+pub(crate) async fn declare(session: &Session, declaration: &Declaration) -> Result<Declared, BusError> {
+    let mut backoff = Backoff::retrying();
+    let mut created_streams = Vec::new();
+    loop {
+        let up = session.up_or_refused().await?;
+        match declare_on(&up.connection, session.place(), declaration, &mut created_streams).await {
+            Ok(()) => {
+                session.remember(declaration);
+                return Ok(Declared { created_streams });
+            }
+            Err(Failure::Refused(error)) => return Err(error),
+            Err(Failure::Lost(error)) => {
+                tracing::debug!(error, "declaring was cut short; trying again");
+                sleep(backoff.pause()).await;
+            }
+        }
+    }
+}
+
+/// Declares on one connection; adds the streams that were not there to `created`.
+pub(super) async fn declare_on(
+    connection: &Connection,
+    place: &Place,
+    declaration: &Declaration,
+    created: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let declarer = Declarer { connection, place };
+    for exchange in &declaration.exchanges {
+        declarer.exchange(exchange).await?;
+    }
+    for queue in &declaration.queues {
+        match queue.kind {
+            QueueKind::Stream { segment_bytes, .. } => {
+                // Noted before it is declared: if the answer gets lost, the next attempt finds it there.
+                if !created.contains(&queue.name) && !declarer.exists(queue).await? {
+                    created.push(queue.name.clone());
+                }
+                declarer.queue(queue, stream_arguments(segment_bytes)).await?;
+            }
+            QueueKind::Quorum { max_length } => declarer.queue(queue, quorum_arguments(max_length)).await?,
+        }
+    }
+    for binding in &declaration.bindings {
+        declarer.binding(binding).await?;
+    }
+    Ok(())
+}
+
+/// Declares over channels of its own: a refusal closes the channel that it came on.
+struct Declarer<'a> {
+    connection: &'a Connection,
+    place: &'a Place,
+}
+
+impl Declarer<'_> {
+    async fn exchange(&self, exchange: &Exchange) -> Result<(), Failure> {
+        let name = short("an exchange's name", exchange.name.as_str()).map_err(Failure::Refused)?;
+        let kind = match exchange.kind {
+            ExchangeKind::Topic => lapin::ExchangeKind::Topic,
+            ExchangeKind::Direct => lapin::ExchangeKind::Direct,
+            ExchangeKind::Fanout => lapin::ExchangeKind::Fanout,
+        };
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let channel = self.channel().await?;
+        channel
+            .exchange_declare(name, kind, options, FieldTable::default())
+            .await
+            .map_err(|error| self.failure(&error))
+    }
+
+    async fn exists(&self, queue: &Queue) -> Result<bool, Failure> {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        match self.declare_queue(queue, options, FieldTable::default()).await {
+            Ok(()) => Ok(true),
+            Err(Failure::Refused(BusError::NotFound { .. })) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn queue(&self, queue: &Queue, arguments: FieldTable) -> Result<(), Failure> {
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.declare_queue(queue, options, arguments).await
+    }
+
+    async fn binding(&self, binding: &Binding) -> Result<(), Failure> {
+        let name = |what, text: &str| short(what, text).map_err(Failure::Refused);
+        let queue = name("a queue's name", &binding.queue)?;
+        let exchange = name("an exchange's name", &binding.exchange)?;
+        let key = name("a binding's key", &binding.routing_key)?;
+        let channel = self.channel().await?;
+        channel
+            .queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default())
+            .await
+            .map_err(|error| self.failure(&error))
+    }
+
+    async fn declare_queue(
+        &self,
+        queue: &Queue,
+        options: QueueDeclareOptions,
+        arguments: FieldTable,
+    ) -> Result<(), Failure> {
+        let name = short("a queue's name", queue.name.as_str()).map_err(Failure::Refused)?;
+        let channel = self.channel().await?;
+        channel
+            .queue_declare(name, options, arguments)
+            .await
+            .map(|_| ())
+            .map_err(|error| self.failure(&error))
+    }
+
+    async fn channel(&self) -> Result<Channel, Failure> {
+        self.connection.create_channel().await.map_err(|error| self.failure(&error))
+    }
+
+    fn failure(&self, error: &lapin::Error) -> Failure {
+        Failure::of(error, self.place)
+    }
+}
+
+/// Type and segment size only: age and size come by policy, which can be changed.
+fn stream_arguments(segment_bytes: u64) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("stream".into()));
+    arguments.insert("x-stream-max-segment-size-bytes".into(), integer(segment_bytes));
+    arguments
+}
+
+/// Deliveries without end: RabbitMQ 4 drops a message after 20 unless told otherwise. Its -1 for «no limit» will not
+/// do: 3.10 takes that as given and drops a message the first time it is put back.
+const DELIVERY_LIMIT: i64 = i32::MAX as i64;
+
+fn quorum_arguments(max_length: u64) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-max-length".into(), integer(max_length));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    arguments
+}
+
+fn integer(value: u64) -> AMQPValue {
+    AMQPValue::LongLongInt(i64::try_from(value).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,106 @@
+//! The objects of a vhost: exchanges, queues, bindings.
+
+use std::time::Duration;
+
+/// Objects to declare, in AMQP's words. Everything is durable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Declaration {
+    /// Exchanges, declared first.
+    pub exchanges: Vec<Exchange>,
+    /// Queues and streams, declared second.
+    pub queues: Vec<Queue>,
+    /// Bindings, made last.
+    pub bindings: Vec<Binding>,
+}
+
+/// Where messages are published to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Its name in the vhost.
+    pub name: String,
+    /// How it routes.
+    pub kind: ExchangeKind,
+}
+
+/// How an exchange routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExchangeKind {
+    /// By patterns of words: `*` stands for one word, `#` for any number.
+    Topic,
+    /// By the equal key.
+    Direct,
+    /// To every queue bound.
+    Fanout,
+}
+
+/// Where messages wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Its name in the vhost.
+    pub name: String,
+    /// What it is.
+    pub kind: QueueKind,
+}
+
+/// A log to read again and again, or a queue to consume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueKind {
+    /// A stream: reading does not consume it.
+    Stream {
+        /// Size of a segment; a stream is trimmed by whole segments (`x-stream-max-segment-size-bytes`).
+        segment_bytes: u64,
+        /// How much stays readable: on a broker by policy (see [`Admin`](crate::Admin)), in process by this.
+        retention: Retention,
+    },
+    /// A replicated queue without a delivery limit that refuses messages when it is full (`reject-publish`).
+    Quorum {
+        /// How many messages it holds (`x-max-length`).
+        max_length: u64,
+    },
+}
+
+/// How much of a stream stays readable: what exceeds either bound goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Older messages go.
+    pub age: Duration,
+    /// Beyond this size the oldest messages go.
+    pub bytes: u64,
+}
+
+/// A queue's interest in an exchange's messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The exchange.
+    pub exchange: String,
+    /// The queue.
+    pub queue: String,
+    /// The pattern (topic), the key (direct); without meaning for fanout.
+    pub routing_key: String,
+}
+
+/// What a declaration changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// The streams that did not exist before: they have no identity yet.
+    pub created_streams: Vec<String>,
+}
+
+impl Declaration {
+    /// Takes over what `other` has; of objects with the same name, the other's.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for exchange in &other.exchanges {
+            self.exchanges.retain(|known| known.name != exchange.name);
+            self.exchanges.push(exchange.clone());
+        }
+        for queue in &other.queues {
+            self.queues.retain(|known| known.name != queue.name);
+            self.queues.push(queue.clone());
+        }
+        for binding in &other.bindings {
+            if !self.bindings.contains(binding) {
+                self.bindings.push(binding.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Publishing many messages without waiting for each confirm.
+
+use crate::{BusError, Message, amqp, local};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// A pipelined publisher: messages go out in the order of [`send`](Self::send), confirms come later.
+///
+/// Unconfirmed messages are published again after a reconnection, in order; so are those that a full queue refused,
+/// after a pause in which nothing new goes out. Dropping the publisher lets what was sent go on in the background.
+#[derive(Debug)]
+pub struct Publisher(Way);
+
+#[derive(Debug)]
+enum Way {
+    Local { broker: Arc<local::Broker>, unroutable: AtomicU64 },
+    Amqp(amqp::Publisher),
+}
+
+impl Publisher {
+    pub(crate) fn local(broker: Arc<local::Broker>) -> Self {
+        Self(Way::Local { broker, unroutable: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn amqp(session: Arc<amqp::Session>, window: usize) -> Self {
+        Self(Way::Amqp(amqp::Publisher::start(session, window)))
+    }
+
+    /// Sends one message; waits only while the window is full of unconfirmed ones.
+    ///
+    /// [`BusError::TooLong`] and [`BusError::Closed`] are this message's, which then is not sent. Any other error tells,
+    /// once, that the broker refused an earlier message for good; this one is sent all the same.
+    pub async fn send(&self, exchange: &str, message: Message) -> Result<(), BusError> {
+        match &self.0 {
+            Way::Local { broker, unroutable } => match broker.publish(exchange, message).await {
+                Err(BusError::Unroutable { .. }) => {
+                    unroutable.fetch_add(1, Ordering::Relaxed);
+                    Ok(())
+                }
+                other => other,
+            },
+            Way::Amqp(publisher) => publisher.send(exchange, message).await,
+        }
+    }
+
+    /// Waits until everything sent so far is confirmed, or refused for good: then with that error, one a call.
+    pub async fn flush(&self) -> Result<(), BusError> {
+        match &self.0 {
+            Way::Local { broker, .. } => broker.check_open(),
+            Way::Amqp(publisher) => publisher.flush().await,
+        }
+    }
+
+    /// How many messages went nowhere, because no queue was bound for them.
+    #[must_use]
+    pub fn unroutable(&self) -> u64 {
+        match &self.0 {
+            Way::Local { unroutable, .. } => unroutable.load(Ordering::Relaxed),
+            Way::Amqp(publisher) => publisher.unroutable(),
+        }
+    }
+}

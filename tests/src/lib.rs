@@ -1,0 +1,8 @@
+//! What our tests start: the real broker and its like, on free loopback ports, in folders of their own.
+//!
+//! A failure to start is a test's failure: everything here panics with what to do.
+
+pub mod load;
+pub mod process;
+pub mod rabbitmq;
+pub mod smtp;
