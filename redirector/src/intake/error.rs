@@ -1,0 +1,50 @@
+//! What can go wrong at the intake. Each text says all, so no variant has a `source` that would say it again.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use kinetic_bus::BusError;
+
+/// Why the intake could not listen, read or publish.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The address could not be listened on.
+    #[error("cannot listen for statsd on {transport} {addr}: {reason}; {}", hint(reason, flag))]
+    Listen {
+        /// `UDP` or `TCP`.
+        transport: &'static str,
+        /// The address.
+        addr: SocketAddr,
+        /// The flag of `kinetic run` that sets the address.
+        flag: &'static str,
+        /// What the system said.
+        reason: io::Error,
+    },
+
+    /// Standard input could not be read.
+    #[error("cannot read statsd lines from standard input: {0}")]
+    Read(io::Error),
+
+    /// The bus refused messages for good; others may have arrived.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+
+    /// The bus did not confirm all messages in time.
+    #[error("statsd intake: messages still unconfirmed after {} s; they are lost", grace.as_secs_f64())]
+    Unconfirmed {
+        /// How long it was waited for.
+        grace: Duration,
+    },
+}
+
+fn hint(reason: &io::Error, flag: &str) -> String {
+    match reason.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("is another statsd running there? stop it, or choose another address by {flag}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("ports below 1024 need a privilege; choose a higher one by {flag}")
+        }
+        io::ErrorKind::AddrNotAvailable => format!("this machine has no such address; correct {flag}"),
+        _ => format!("choose another address by {flag}, or turn it off by `{flag} off`"),
+    }
+}

@@ -1,0 +1,100 @@
+//! statsd over TCP: newline-separated lines, a task a client, so that one never hurts another.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::sleep,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    IntakeError, IntakeMetrics,
+    lines::{End, Pump},
+    metrics::Transport,
+    publish::HandOver,
+};
+
+/// Open connections at most; further ones are closed at once.
+const MAX_CONNECTIONS: usize = 1000;
+/// A connection that is silent for so long gives its place back. Clients reconnect when they have something to say.
+const IDLE: Duration = Duration::from_mins(10);
+/// Bytes read at once, a connection.
+const CHUNK: usize = 8 * 1024;
+/// How long accepting rests after an error such as too many open files, which lasts.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), IntakeError> {
+    let failed = |reason| IntakeError::Listen { transport: "TCP", addr, flag: "--statsd-tcp", reason };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Serves clients until cancelled; returns when all of them are done.
+pub(super) async fn serve(
+    listener: TcpListener,
+    hand_over: HandOver,
+    metrics: IntakeMetrics,
+    cancel: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let clients = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = cancel.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a statsd connection");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            metrics.refused_connections.inc();
+            tracing::debug!(%peer, "statsd connection refused: {MAX_CONNECTIONS} are open");
+            continue;
+        };
+        let (hand_over, metrics, cancel) = (hand_over.clone(), metrics.clone(), cancel.clone());
+        clients.spawn(async move {
+            metrics.connections.inc();
+            client(stream, peer, &hand_over, &metrics, &cancel).await;
+            metrics.connections.dec();
+            drop(place);
+        });
+    }
+    clients.close();
+    clients.wait().await;
+}
+
+async fn client(
+    stream: TcpStream,
+    peer: SocketAddr,
+    hand_over: &HandOver,
+    metrics: &IntakeMetrics,
+    cancel: &CancellationToken,
+) {
+    let origin = peer.ip().to_canonical().to_string();
+    let pump = Pump {
+        origin: &origin,
+        transport: Transport::Tcp,
+        idle: Some(IDLE),
+        chunk: CHUNK,
+        hand_over,
+        metrics,
+        cancel,
+    };
+    match pump.run(stream).await {
+        Ok(End::Eof | End::Stopped) => {}
+        Ok(End::Idle) => {
+            metrics.idle_connections.inc();
+            tracing::debug!(%peer, "statsd connection closed for silence");
+        }
+        Err(error) => tracing::debug!(%peer, %error, "statsd connection broke"),
+    }
+}

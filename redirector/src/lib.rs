@@ -1,0 +1,5 @@
+//! The front door: takes metrics in and puts them on the bus.
+//!
+//! [`intake`] is the statsd intake on UDP, TCP and standard input that `kinetic run` opens beside the AMQP way in.
+
+pub mod intake;
