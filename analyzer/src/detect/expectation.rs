@@ -1,0 +1,148 @@
+//! What a value is held against: where it was expected, and how far it may stray.
+
+use kinetic_api::resources::topology::{Direction, MinStddev};
+
+use super::tail::{Lines, normal_deviation};
+
+/// The largest deviation that is told, in standard deviations: where nothing ever varied and no floor is set, the true one is
+/// infinite, which JSON cannot say.
+const MOST_DEVIATION: f64 = 1e9;
+
+/// Where a value was expected.
+///
+/// How far a value is off is told twice, and the smaller of the two counts: as Student's t over the estimated spread,
+/// turned into the normal's deviation; and as distance over the least spread that is assumed, which is known, not
+/// estimated, and therefore taken as the normal's at once. So the floor can only ever make a value less odd, and nothing
+/// jumps where the estimated spread falls below it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expectation {
+    /// The value that was expected.
+    pub centre: f64,
+    /// The spread, as estimated.
+    pub spread: f64,
+    /// The least spread that is assumed.
+    pub floor: f64,
+    /// How many values (or their worth) led to it.
+    pub count: f64,
+}
+
+impl Expectation {
+    /// The expectation with the floor that applies at this centre.
+    #[must_use]
+    pub fn new(centre: f64, spread: f64, count: f64, floor: MinStddev) -> Self {
+        Self { centre, spread, floor: floor.absolute.max(floor.relative * centre.abs()), count }
+    }
+
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; `as` saturates")]
+    fn whole_count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// The spread of the distance between the centre and a further value: both vary.
+    fn widened(&self) -> f64 {
+        self.spread * (1.0 + self.count.recip()).sqrt()
+    }
+
+    /// The spread, floor applied.
+    #[must_use]
+    pub fn assumed_spread(&self) -> f64 {
+        self.spread.max(self.floor)
+    }
+
+    /// How far a value may stray from the centre before it is odd.
+    #[must_use]
+    pub fn reach(&self, lines: &mut Lines) -> f64 {
+        // 0 · ∞: what does not vary at all is held against the floor alone.
+        let estimated = if self.spread == 0.0 { 0.0 } else { lines.at(self.whole_count()) * self.widened() };
+        estimated.max(lines.deviation() * self.floor)
+    }
+
+    /// How far off a value is, signed, in standard deviations of a normal distribution.
+    #[must_use]
+    pub fn deviation(&self, value: f64, lines: &Lines) -> f64 {
+        let distance = value - self.centre;
+        if distance == 0.0 {
+            return 0.0;
+        }
+        let estimated = normal_deviation(distance.abs() / self.widened(), lines.degrees(self.whole_count()));
+        estimated.min(distance.abs() / self.floor).min(MOST_DEVIATION).copysign(distance)
+    }
+}
+
+/// A distance of so many estimated spreads does not happen: measurements have no such precision.
+pub const UNREACHABLE: f64 = 1e9;
+
+/// How far beyond the line a deviation is: 1.0 is the line, which what is odd is never short of, not even by rounding; 0 is
+/// the centre, or the side to which nobody looks.
+#[must_use]
+pub fn score(deviation: f64, odd: bool, direction: Direction, line: f64) -> f64 {
+    let towards = match direction {
+        Direction::Above => deviation.max(0.0),
+        Direction::Below => (-deviation).max(0.0),
+        Direction::Both => deviation.abs(),
+    };
+    (towards / line).max(f64::from(u8::from(odd)))
+}
+
+/// Whether a value at this distance from the centre strays further than `reach`, to a side where the direction looks.
+#[must_use]
+pub fn strays(distance: f64, reach: f64, direction: Direction) -> bool {
+    match direction {
+        Direction::Above => distance > reach,
+        Direction::Below => -distance > reach,
+        Direction::Both => distance.abs() > reach,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "what is exact must be exact")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn floor(absolute: f64, relative: f64) -> MinStddev {
+        MinStddev { absolute, relative }
+    }
+
+    #[test]
+    fn the_floor_is_the_larger_of_the_two() {
+        assert_eq!(Expectation::new(-200.0, 0.0, 5.0, floor(1.0, 0.01)).floor, 2.0);
+        assert_eq!(Expectation::new(20.0, 0.0, 5.0, floor(1.0, 0.01)).floor, 1.0);
+    }
+
+    #[test]
+    fn what_never_varied_is_held_against_the_floor() {
+        let mut lines = Lines::new(4.0, |n| n as f64 - 1.0);
+        let steady = Expectation::new(100.0, 0.0, 2.0, floor(0.5, 0.0));
+        assert_eq!(steady.reach(&mut lines), 2.0);
+        assert_eq!(steady.deviation(103.0, &lines), 6.0);
+        assert_eq!(steady.deviation(97.0, &lines), -6.0);
+        assert_eq!(steady.deviation(100.0, &lines), 0.0);
+        let bare = Expectation::new(100.0, 0.0, 2.0, floor(0.0, 0.0));
+        assert_eq!(bare.deviation(100.1, &lines), MOST_DEVIATION);
+        assert_eq!(bare.reach(&mut lines), 0.0);
+    }
+
+    proptest! {
+        /// The cheap test on the distance and the told deviation draw the same line.
+        #[test]
+        fn beyond_reach_is_beyond_the_deviation(
+            spread in 0.0..10.0_f64, count in 2_u32..60, least in 0.0..10.0_f64, distance in -100.0..100.0_f64,
+            deviation in 0.5..6.0_f64,
+        ) {
+            let mut lines = Lines::new(deviation, |n| n as f64 - 1.0);
+            let expected = Expectation::new(7.0, spread, f64::from(count), floor(least, 0.0));
+            let (reach, told) = (expected.reach(&mut lines), expected.deviation(7.0 + distance, &lines).abs());
+            prop_assume!((distance.abs() / reach - 1.0).abs() > 1e-6);
+            prop_assert_eq!(distance.abs() > reach, told > deviation, "{} {}", reach, told);
+        }
+
+        #[test]
+        fn a_floor_only_calms(spread in 0.0..10.0_f64, least in 0.0..10.0_f64, distance in 0.0..1e3_f64) {
+            let lines = Lines::new(4.0, |n| n as f64 - 1.0);
+            let with = |least| Expectation::new(0.0, spread, 6.0, floor(least, 0.0)).deviation(distance, &lines);
+            prop_assert!(with(least) <= with(0.0));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A detector with windows that a test fills by hand: ten seconds each, one series an origin.
+
+use std::collections::HashMap;
+
+use hashbrown::HashMap as Map;
+use kinetic_api::{
+    anomaly::{Anomaly, State},
+    plan::{AnalyticKind, AnalyticPlan, OriginRule, SeriesMatch, SourcePlan, TopologyPlan},
+    resources::topology::{Persistence, Retention, SourceType},
+    series::SeriesName,
+    statistic::Statistic,
+};
+
+use super::Detector;
+use crate::{
+    decode::MetricType,
+    window::{Accumulator, Needs, SeriesId, Window, WindowSink},
+};
+
+pub const INTERVAL_MS: i64 = 10_000;
+
+/// A detector, and the windows so far.
+pub struct Rig {
+    pub detector: Detector,
+    pub number: i64,
+    ids: Map<SeriesName, SeriesId>,
+    next: u32,
+}
+
+/// An analytic of everything, mean, judged window by window.
+pub fn analytic(name: &str, kind: AnalyticKind) -> AnalyticPlan {
+    AnalyticPlan {
+        name: name.into(),
+        source: 0,
+        matches: SeriesMatch { metric: "**".parse().unwrap(), tags: Vec::new() },
+        statistic: Statistic::Mean,
+        persistence: Persistence { windows: 1, of: 1 },
+        kind,
+    }
+}
+
+pub fn topology(analytics: Vec<AnalyticPlan>) -> TopologyPlan {
+    let source = SourcePlan {
+        name: "pages".into(),
+        stream: "kinetic.metrics.web.pages".into(),
+        kind: SourceType::Statsd,
+        profiles: vec!["web".into()],
+        interval_ms: INTERVAL_MS,
+        lateness_ms: INTERVAL_MS,
+        retention: Retention::default(),
+        origin: OriginRule::Header("origin".into()),
+    };
+    TopologyPlan { name: "web".into(), customer: "acme".into(), sources: vec![source], analytics }
+}
+
+pub fn named(metric: &str, origin: &str) -> SeriesName {
+    SeriesName { metric: metric.into(), tags: Vec::new(), origin: origin.into() }
+}
+
+impl Rig {
+    pub fn new(kind: AnalyticKind) -> Self {
+        Self::of(&topology(vec![analytic("odd", kind)]))
+    }
+
+    pub fn of(plan: &TopologyPlan) -> Self {
+        Self {
+            detector: Detector::new(plan, 0, &HashMap::new()),
+            number: 165_000_000,
+            ids: Map::new(),
+            next: 0,
+        }
+    }
+
+    /// The end of the window that closed last, in milliseconds.
+    pub fn end_ms(&self) -> i64 {
+        self.number * INTERVAL_MS
+    }
+
+    /// A window with these values of timers.
+    pub fn named_window(&mut self, values: &[(SeriesName, f64)]) -> Vec<Anomaly> {
+        let needs = Needs::default();
+        let mut samples: Vec<(SeriesId, Accumulator)> = Vec::new();
+        for (name, value) in values {
+            let id = *self.ids.entry(name.clone()).or_insert_with(|| {
+                self.next += 1;
+                self.detector.series(SeriesId(self.next - 1), name, MetricType::Timer);
+                SeriesId(self.next - 1)
+            });
+            let mut accumulator = Accumulator::new(MetricType::Timer, needs);
+            accumulator.add(*value, 1.0);
+            samples.push((id, accumulator));
+        }
+        samples.sort_by_key(|(id, _)| *id);
+        let window = Window { start_ms: self.end_ms(), end_ms: self.end_ms() + INTERVAL_MS };
+        self.number += 1;
+        self.detector.closed(window, &mut samples.iter().map(|(id, samples)| (*id, samples)));
+        self.found()
+    }
+
+    /// A window with these values of the metric `m`, by origin.
+    pub fn window(&mut self, values: &[(&str, f64)]) -> Vec<Anomaly> {
+        let values: Vec<_> = values.iter().map(|(origin, value)| (named("m", origin), *value)).collect();
+        self.named_window(&values)
+    }
+
+    /// So many windows of nothing.
+    pub fn silence(&mut self, windows: usize) -> Vec<Anomaly> {
+        (0..windows).flat_map(|_| self.window(&[])).collect()
+    }
+
+    pub fn evict(&mut self, name: &SeriesName) -> Vec<Anomaly> {
+        if let Some(id) = self.ids.remove(name) {
+            self.detector.evicted(id);
+        }
+        self.found()
+    }
+
+    pub fn known(&self) -> Vec<SeriesName> {
+        let mut names: Vec<_> = self.ids.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    fn found(&mut self) -> Vec<Anomaly> {
+        let mut found = Vec::new();
+        self.detector.take_found(&mut found);
+        found
+    }
+}
+
+/// What was found, in short.
+pub fn brief(found: &[Anomaly]) -> Vec<(&str, State)> {
+    found.iter().map(|anomaly| (anomaly.subject.as_str(), anomaly.data.state)).collect()
+}

@@ -1,0 +1,199 @@
+//! A series against its own past.
+
+use kinetic_api::{
+    anomaly::Anomaly,
+    plan::{AnalyticKind, AnalyticPlan},
+    resources::topology::{AnalyticState, Stddev},
+    statistic::Statistic,
+};
+
+use super::{
+    analysis::{Analysis, Sample},
+    baseline::{Baseline, Fading},
+    expectation::{Expectation, UNREACHABLE, score, strays},
+    explain::Topic,
+    figures::number,
+    finding::{Band, Closing, Telling, Verdict, history},
+    persistence::Turn,
+    roster::{Roster, Turned},
+    subjects::{Slot, Subjects},
+    tail::Lines,
+    trail::Trail,
+};
+use crate::window::SeriesId;
+
+/// Only what is this many standard deviations off, and odd, is learned with less weight: with a low line much of the normal
+/// is odd, and must be learned for what it is.
+const LEARNED_WHOLE: f64 = 3.0;
+
+/// A series against its own past.
+#[derive(Debug)]
+pub struct StddevAnalysis {
+    settings: Settings,
+    lines: Lines,
+    roster: Roster<Past>,
+    interval_ms: i64,
+}
+
+#[derive(Clone, Debug)]
+struct Settings {
+    stddev: Stddev,
+    statistic: Statistic,
+    fading: Fading,
+}
+
+#[derive(Clone, Debug)]
+struct Past {
+    series: SeriesId,
+    baseline: Baseline,
+    trail: Trail,
+}
+
+impl StddevAnalysis {
+    /// Of a plan, for windows of this many milliseconds.
+    #[must_use]
+    pub fn new(plan: &AnalyticPlan, stddev: &Stddev, interval_ms: i64) -> Self {
+        Self {
+            settings: Settings::new(plan.statistic, stddev, interval_ms),
+            lines: lines(stddev),
+            roster: Roster::new(plan.persistence),
+            interval_ms,
+        }
+    }
+}
+
+/// The mean of the past is estimated with its spread: one degree of freedom less than values.
+fn lines(stddev: &Stddev) -> Lines {
+    Lines::new(stddev.deviation, |count| count.saturating_sub(1) as f64)
+}
+
+impl Settings {
+    fn new(statistic: Statistic, stddev: &Stddev, interval_ms: i64) -> Self {
+        let fading = Fading::new(stddev.baseline.as_millis(), interval_ms);
+        Self { stddev: stddev.clone(), statistic, fading }
+    }
+
+    fn is_warm(&self, past: &Past) -> bool {
+        past.baseline.learned() >= self.stddev.warmup
+    }
+
+    fn tell(&self, closing: &Closing<'_>, past: &Past, turned: &Turned, fired: Option<&Anomaly>) -> Telling {
+        let Closing { scope, subjects, .. } = closing;
+        let subject = fired.map_or_else(|| subjects.name(past.series), |fired| fired.data.series());
+        let topic = Topic {
+            subject: &subject,
+            statistic: self.statistic,
+            unit: subjects.unit(past.series, self.statistic),
+            interval_ms: scope.interval_ms,
+        };
+        let verdict = turned.verdict;
+        let explanation = match (turned.turn, fired) {
+            (Turn::Resolves, Some(fired)) if verdict.value.is_some() => {
+                topic.back(&verdict, "at its usual level", closing.lasted_ms(fired))
+            }
+            (Turn::Resolves, Some(fired)) if !self.is_warm(past) => topic.settled(closing.lasted_ms(fired)),
+            (Turn::Resolves, Some(fired)) => topic.unjudged("it has sent nothing", closing.lasted_ms(fired)),
+            _ => topic.against_past(&verdict),
+        };
+        let trace = subjects.history(past.series, self.statistic);
+        let history = history(closing.number(), scope.interval_ms, |n| {
+            let band = past.trail.get(n).map(|(centre, reach)| Band::around(centre, reach));
+            (trace.and_then(|trace| trace.get(n)), band.unwrap_or_default())
+        });
+        Telling { subject, verdict, peers: None, history, explanation }
+    }
+}
+
+impl Analysis for StddevAnalysis {
+    fn bind(&mut self, id: SeriesId, _: &Subjects) -> Slot {
+        self.roster.insert(Past { series: id, baseline: Baseline::default(), trail: Trail::default() })
+    }
+
+    fn unbind(&mut self, slot: Slot, _: SeriesId, closing: &Closing<'_>, found: &mut Vec<Anomaly>) {
+        self.roster.dismiss(slot, closing, found);
+    }
+
+    fn observe(&mut self, slot: Slot, sample: &Sample<'_>) {
+        let Some(value) = sample.value else { return };
+        let Settings { stddev, fading, .. } = &self.settings;
+        let past = self.roster.get_mut(slot);
+        past.baseline.fade(sample.number, *fading);
+        // Judged before it is learned.
+        let warm = past.baseline.learned() >= stddev.warmup;
+        let Some(expected) = past.baseline.expectation(stddev.min_stddev).filter(|_| warm) else {
+            past.baseline.learn(value);
+            return;
+        };
+        let (reach, distance) = (expected.reach(&mut self.lines), value - expected.centre);
+        past.trail.push(sample.number, expected.centre, reach);
+        if distance.abs() > reach.max(LEARNED_WHOLE * expected.assumed_spread()) {
+            past.baseline.learn_odd(value, &expected, *fading);
+        } else {
+            past.baseline.learn(value);
+        }
+        let (odd, lines) = (strays(distance, reach, stddev.direction), &self.lines);
+        self.roster.judge(slot, sample.number, odd, || verdict(&expected, value, odd, stddev, lines));
+    }
+
+    fn close(&mut self, closing: &Closing<'_>, found: &mut Vec<Anomaly>) {
+        let settings = &self.settings;
+        self.roster.close(closing, found, |roster, turned, fired| {
+            settings.tell(closing, roster.get(turned.slot), turned, fired)
+        });
+    }
+
+    fn firing(&self) -> Box<dyn Iterator<Item = &Anomaly> + '_> {
+        Box::new(self.roster.firing())
+    }
+
+    fn state(&self) -> (AnalyticState, Option<String>) {
+        let Stddev { deviation, baseline, warmup, .. } = &self.settings.stddev;
+        // A steady series is worth at most (1+λ)/(1−λ) windows, about twice the baseline.
+        let line = self.lines.clone().at(self.settings.fading.most_worth());
+        if line > UNREACHABLE {
+            let reason = format!(
+                "a baseline of {baseline} can never be so sure of its spread that {} standard deviations show: use a \
+                 longer baseline or a lower deviation",
+                number(*deviation, 3)
+            );
+            return (AnalyticState::Unsatisfiable, Some(reason));
+        }
+        let (mut series, mut warm, mut most) = (0_usize, 0_usize, 0);
+        for past in self.roster.states() {
+            series += 1;
+            warm += usize::from(self.settings.is_warm(past));
+            most = most.max(past.baseline.learned());
+        }
+        match (series, warm) {
+            (0, _) => (AnalyticState::WarmingUp, Some("no series has matched yet".into())),
+            (_, 0) => (AnalyticState::WarmingUp, Some(format!("{most} of {warmup} windows learned"))),
+            _ if warm < series => {
+                (AnalyticState::Active, Some(format!("{} of {series} series still learn", series - warm)))
+            }
+            _ => (AnalyticState::Active, None),
+        }
+    }
+
+    fn edit(&mut self, plan: &AnalyticPlan) {
+        if let AnalyticKind::Stddev(stddev) = &plan.kind {
+            self.settings = Settings::new(plan.statistic, stddev, self.interval_ms);
+            self.lines = lines(stddev);
+        }
+        self.roster.set_persistence(plan.persistence);
+    }
+}
+
+fn verdict(expected: &Expectation, value: f64, odd: bool, stddev: &Stddev, lines: &Lines) -> Verdict {
+    let deviation = expected.deviation(value, lines);
+    Verdict {
+        value: Some(value),
+        expected: Some(expected.centre),
+        stddev: Some(expected.assumed_spread()),
+        deviation: Some(deviation),
+        score: score(deviation, odd, stddev.direction, stddev.deviation),
+        above: deviation > 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,30 @@
+//! Which edits change what an analytic is, and which only how it judges.
+
+use std::mem::discriminant;
+
+use kinetic_api::plan::{AnalyticKind, AnalyticPlan, SourcePlan};
+
+/// Whether an edited analytic can go on with what is known so far: same name, kind, series, statistic and groups. What remains
+/// (deviations, directions, floors, centres, baselines, thresholds, persistence, patience) only judges otherwise from now on.
+#[must_use]
+pub fn fits(before: &AnalyticPlan, after: &AnalyticPlan) -> bool {
+    let same_kind = match (&before.kind, &after.kind) {
+        (AnalyticKind::Cluster(a), AnalyticKind::Cluster(b)) => a.group_by == b.group_by,
+        (AnalyticKind::Absence { of: a, .. }, AnalyticKind::Absence { of: b, .. }) => a == b,
+        (a, b) => discriminant(a) == discriminant(b),
+    };
+    same_kind
+        && before.name == after.name
+        && before.matches == after.matches
+        && before.statistic == after.statistic
+}
+
+/// Whether an edited source still yields the same windows of the same series. Its lateness, profiles and retention decide what
+/// is read from now on, not what was.
+#[must_use]
+pub fn same_windows(before: &SourcePlan, after: &SourcePlan) -> bool {
+    before.name == after.name
+        && before.kind == after.kind
+        && before.interval_ms == after.interval_ms
+        && before.origin == after.origin
+}

@@ -1,0 +1,5 @@
+//! The detector as a whole.
+
+mod binding;
+mod noise;
+mod transitions;

@@ -1,0 +1,164 @@
+//! A series against a number, with hysteresis.
+
+use kinetic_api::{
+    anomaly::Anomaly,
+    plan::{AnalyticKind, AnalyticPlan, ThresholdRule},
+    resources::topology::AnalyticState,
+    statistic::Statistic,
+};
+
+use super::{
+    analysis::{Analysis, Sample},
+    explain::Topic,
+    figures::number,
+    finding::{Band, Closing, Telling, Verdict, history},
+    roster::{Roster, Turned},
+    subjects::{Slot, Subjects},
+};
+use crate::window::SeriesId;
+
+/// The largest score that is told.
+const MOST_SCORE: f64 = 1e9;
+
+/// A series against a number.
+#[derive(Debug)]
+pub struct ThresholdAnalysis {
+    line: Line,
+    roster: Roster<Against>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    rule: ThresholdRule,
+    statistic: Statistic,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Against {
+    series: SeriesId,
+}
+
+impl ThresholdAnalysis {
+    /// Of a plan.
+    #[must_use]
+    pub fn new(plan: &AnalyticPlan, rule: ThresholdRule) -> Self {
+        Self { line: Line { rule, statistic: plan.statistic }, roster: Roster::new(plan.persistence) }
+    }
+}
+
+impl Line {
+    fn tell(
+        self,
+        closing: &Closing<'_>,
+        series: SeriesId,
+        turned: &Turned,
+        fired: Option<&Anomaly>,
+    ) -> Telling {
+        let Closing { scope, subjects, .. } = closing;
+        let subject = fired.map_or_else(|| subjects.name(series), |fired| fired.data.series());
+        let topic = Topic {
+            subject: &subject,
+            statistic: self.statistic,
+            unit: subjects.unit(series, self.statistic),
+            interval_ms: scope.interval_ms,
+        };
+        let verdict = turned.verdict;
+        let (line, home, band) = match self.rule {
+            ThresholdRule::Above { line, clear } => {
+                (line, format!("below {}", number(clear, 4)), Band { upper: Some(line), ..Band::default() })
+            }
+            ThresholdRule::Below { line, clear } => {
+                (line, format!("above {}", number(clear, 4)), Band { lower: Some(line), ..Band::default() })
+            }
+        };
+        let explanation = match fired {
+            Some(fired) if verdict.value.is_none() => {
+                topic.unjudged("it has sent nothing", closing.lasted_ms(fired))
+            }
+            Some(fired) => topic.back(&verdict, &home, closing.lasted_ms(fired)),
+            None => topic.beyond(&verdict, line),
+        };
+        let trace = subjects.history(series, self.statistic);
+        let history = history(closing.number(), scope.interval_ms, |n| (trace.and_then(|t| t.get(n)), band));
+        Telling { subject, verdict, peers: None, history, explanation }
+    }
+}
+
+/// Whether a value is odd. While it fires, what has not come back over the clearing line still is.
+fn is_odd(rule: ThresholdRule, value: f64, firing: bool) -> bool {
+    match rule {
+        ThresholdRule::Above { line, clear } => value > line || (firing && value >= clear),
+        ThresholdRule::Below { line, clear } => value < line || (firing && value <= clear),
+    }
+}
+
+/// 1 at the line, and one more for each line's worth (where the line is 0: for each unit) beyond it; for a line above 0 that
+/// must not be exceeded, value ÷ line.
+fn score(rule: ThresholdRule, value: f64) -> f64 {
+    let (line, beyond) = match rule {
+        ThresholdRule::Above { line, .. } => (line, value - line),
+        ThresholdRule::Below { line, .. } => (line, line - value),
+    };
+    let scale = if line == 0.0 { 1.0 } else { line.abs() };
+    (1.0 + beyond / scale).clamp(0.0, MOST_SCORE)
+}
+
+fn verdict(rule: ThresholdRule, value: f64) -> Verdict {
+    let (line, above) = match rule {
+        ThresholdRule::Above { line, .. } => (line, true),
+        ThresholdRule::Below { line, .. } => (line, false),
+    };
+    Verdict { value: Some(value), expected: Some(line), score: score(rule, value), above, ..Verdict::NONE }
+}
+
+impl Analysis for ThresholdAnalysis {
+    fn bind(&mut self, id: SeriesId, _: &Subjects) -> Slot {
+        self.roster.insert(Against { series: id })
+    }
+
+    fn unbind(&mut self, slot: Slot, _: SeriesId, closing: &Closing<'_>, found: &mut Vec<Anomaly>) {
+        self.roster.dismiss(slot, closing, found);
+    }
+
+    fn observe(&mut self, slot: Slot, sample: &Sample<'_>) {
+        let Some(value) = sample.value else { return };
+        let rule = self.line.rule;
+        let odd = is_odd(rule, value, self.roster.fires(slot));
+        self.roster.judge(slot, sample.number, odd, || verdict(rule, value));
+    }
+
+    fn close(&mut self, closing: &Closing<'_>, found: &mut Vec<Anomaly>) {
+        let line = self.line;
+        self.roster.close(closing, found, |roster, turned, fired| {
+            line.tell(closing, roster.get(turned.slot).series, turned, fired)
+        });
+    }
+
+    fn firing(&self) -> Box<dyn Iterator<Item = &Anomaly> + '_> {
+        Box::new(self.roster.firing())
+    }
+
+    fn state(&self) -> (AnalyticState, Option<String>) {
+        // These cannot be negative.
+        let statistic = self.line.statistic;
+        let counts = matches!(statistic, Statistic::Count | Statistic::Cardinality | Statistic::Stddev);
+        match self.line.rule {
+            ThresholdRule::Below { line, .. } if counts && line <= 0.0 => {
+                let reason = format!("a {statistic} is never below {}", number(line, 4));
+                (AnalyticState::Unsatisfiable, Some(reason))
+            }
+            _ if self.roster.is_empty() => (AnalyticState::Active, Some("no series has matched yet".into())),
+            _ => (AnalyticState::Active, None),
+        }
+    }
+
+    fn edit(&mut self, plan: &AnalyticPlan) {
+        if let AnalyticKind::Threshold(rule) = plan.kind {
+            self.line.rule = rule;
+        }
+        self.roster.set_persistence(plan.persistence);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! One source of a topology, from messages to findings; pure: what it finds follows from what it is given, in order.
+
+use std::collections::HashMap;
+
+use kinetic_api::{
+    anomaly::Anomaly,
+    names::STATSD_CONTENT_TYPE,
+    plan::{AnalyticKind, SourcePlan, TopologyPlan},
+    resources::topology::SourceType,
+};
+
+pub use crate::detect::AnalyticReport;
+use crate::{
+    decode::bad_line::BadLine,
+    detect::{Detector, structure},
+    window::{MessageContext, WindowConfig, Windows},
+};
+
+/// A series without samples for so long is forgotten, unless a baseline reaches further back.
+const IDLE_SERIES_MS: i64 = 3 * 3_600_000;
+
+/// So many baselines of silence leave nothing worth remembering (e⁻⁵).
+const IDLE_BASELINES: i64 = 5;
+
+/// How much an engine may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineLimits {
+    /// So many series at a time; samples of further ones are dropped and counted.
+    pub max_series: u32,
+}
+
+/// A message, as far as it matters here.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Input<'a> {
+    /// The payload.
+    pub body: &'a [u8],
+    /// The key by which it was routed.
+    pub routing_key: &'a str,
+    /// The payload's MIME type.
+    pub content_type: Option<&'a str>,
+    /// The value of the header that names the origin: the one that the source's origin rule names, else `origin`.
+    pub origin: Option<&'a str>,
+    /// The header `timestamp_in_ms`: milliseconds since 1970.
+    pub timestamp_in_ms: Option<i64>,
+    /// AMQP's `timestamp` property: seconds since 1970.
+    pub timestamp: Option<u64>,
+}
+
+/// What an engine counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineCounters {
+    /// Messages given to it.
+    pub messages: u64,
+    /// Messages of a format that it cannot read.
+    pub unknown_format: u64,
+    /// Values decoded.
+    pub samples: u64,
+    /// Lines that were not understood.
+    pub bad_lines: u64,
+    /// Samples whose window had closed.
+    pub late: u64,
+    /// Samples too far ahead of the last tick.
+    pub future: u64,
+    /// Samples without any time.
+    pub untimed: u64,
+    /// Samples of series that no analytic looks at.
+    pub unmatched: u64,
+    /// Samples of new series while there were as many as allowed.
+    pub dropped_series: u64,
+    /// Series kept at present: a gauge.
+    pub series: u64,
+    /// Windows closed.
+    pub windows: u64,
+}
+
+/// The edit needs the stream to be read again: what is known was made by other rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the edit changes which windows of which series are looked at: read the stream again with a new engine"
+)]
+pub struct NeedsRebuild;
+
+/// One source of a topology.
+#[derive(Debug)]
+pub struct Engine {
+    source: SourcePlan,
+    active_since: HashMap<String, i64>,
+    windows: Windows,
+    detector: Detector,
+    messages: u64,
+    unknown_format: u64,
+}
+
+impl Engine {
+    /// The source in this place of a plan. Findings about windows that ended at or before `active_since` (by analytic, in
+    /// milliseconds since 1970; always, where one is not listed, they are live) are history.
+    #[must_use]
+    pub fn new(
+        plan: &TopologyPlan,
+        source: usize,
+        limits: EngineLimits,
+        active_since: HashMap<String, i64>,
+    ) -> Self {
+        let read = plan.sources[source].clone();
+        let windows = Windows::new(WindowConfig {
+            interval_ms: read.interval_ms,
+            lateness_ms: read.lateness_ms,
+            origin: read.origin.clone(),
+            max_series: limits.max_series as usize,
+            idle_series_ms: idle_series_ms(plan, source),
+        });
+        let detector = Detector::new(plan, source, &active_since);
+        Self { source: read, active_since, windows, detector, messages: 0, unknown_format: 0 }
+    }
+
+    /// Takes a message in; windows that it closes are looked at.
+    pub fn message(&mut self, message: &Input<'_>, out: &mut Vec<Anomaly>) {
+        self.messages += 1;
+        match format(message, self.source.kind) {
+            Some(Format::Statsd) => {
+                let context = MessageContext { origin: message.origin };
+                self.windows.add_statsd(message.body, context, time_ms(message), &mut self.detector);
+            }
+            None => self.unknown_format += 1,
+        }
+        self.detector.take_found(out);
+    }
+
+    /// Takes in a tick that was read back from the stream: the wall time.
+    pub fn tick(&mut self, wall_ms: i64, out: &mut Vec<Anomaly>) {
+        self.windows.tick(wall_ms, &mut self.detector);
+        self.detector.take_found(out);
+    }
+
+    /// The reader is behind the wall time `wall_ms`, as after an outage: until a tick has caught up, samples up to there are no future.
+    /// The only way in which a clock enters; it can only spare samples that their stream's last tick would condemn.
+    pub fn catch_up(&mut self, wall_ms: i64) {
+        self.windows.catch_up(wall_ms);
+    }
+
+    /// Closes every window that holds samples, for a run that ends.
+    pub fn finish(&mut self, out: &mut Vec<Anomaly>) {
+        self.windows.finish(&mut self.detector);
+        self.detector.take_found(out);
+    }
+
+    /// Takes an edited plan. Parameters change in place, and all that is known stays; what a removed analytic fires
+    /// resolves.
+    ///
+    /// # Errors
+    /// Nothing has changed, since the edit changes windows, series or groups, or adds an analytic.
+    pub fn reconfigure(
+        &mut self,
+        plan: &TopologyPlan,
+        source: usize,
+        active_since: HashMap<String, i64>,
+        out: &mut Vec<Anomaly>,
+    ) -> Result<(), NeedsRebuild> {
+        let read = &plan.sources[source];
+        if !structure::same_windows(&self.source, read) || !self.detector.fits(plan, source) {
+            return Err(NeedsRebuild);
+        }
+        self.windows.set_lateness(read.lateness_ms);
+        self.source = read.clone();
+        self.detector.edit(plan, source, &active_since);
+        self.active_since = active_since;
+        self.detector.take_found(out);
+        Ok(())
+    }
+
+    /// The findings that fire now, as they were published.
+    #[must_use]
+    pub fn firing(&self) -> Vec<Anomaly> {
+        self.detector.firing()
+    }
+
+    /// How many findings fire now.
+    #[must_use]
+    pub fn firing_count(&self) -> usize {
+        self.detector.firing_count()
+    }
+
+    /// Resolves those findings of the engine before this one that do not fire here.
+    pub fn resolve_orphans(&self, old: Vec<Anomaly>, out: &mut Vec<Anomaly>) {
+        self.detector.withdraw_orphans(old, out);
+    }
+
+    /// Resolves findings because the source is no longer read.
+    pub fn resolve_all(&self, firing: Vec<Anomaly>, out: &mut Vec<Anomaly>) {
+        self.detector.withdraw(firing, "its source is no longer read", out);
+    }
+
+    /// Since when each analytic is active, in milliseconds since 1970.
+    #[must_use]
+    pub fn active_since(&self) -> &HashMap<String, i64> {
+        &self.active_since
+    }
+
+    /// Whether each analytic can say anything.
+    #[must_use]
+    pub fn analytics(&self) -> Vec<AnalyticReport> {
+        self.detector.analytics()
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> EngineCounters {
+        let windows = self.windows.counters();
+        EngineCounters {
+            messages: self.messages,
+            unknown_format: self.unknown_format,
+            samples: windows.samples,
+            bad_lines: windows.bad_lines,
+            late: windows.late,
+            future: windows.future,
+            untimed: windows.untimed,
+            unmatched: windows.unmatched,
+            dropped_series: windows.dropped_series,
+            series: windows.series,
+            windows: windows.windows_closed,
+        }
+    }
+
+    /// The first line that was not understood since this was last asked.
+    pub fn take_bad_line(&mut self) -> Option<BadLine> {
+        self.windows.take_bad_line()
+    }
+}
+
+/// The formats that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Statsd,
+}
+
+/// A message's format: by its content type; where that is none of DESIGN.md's ("Messages"), by the first word of its routing key;
+/// where that is none either, by what the source is said to hold. None: one that is not read.
+fn format(message: &Input<'_>, source: SourceType) -> Option<Format> {
+    let mime = message.content_type.map(|text| text.split(';').next().unwrap_or_default().trim());
+    match mime {
+        Some(STATSD_CONTENT_TYPE) => return Some(Format::Statsd),
+        Some("text/collectd" | "application/json" | "text/graphite") => return None,
+        _ => {}
+    }
+    let kind = message.routing_key.split('.').next().unwrap_or_default();
+    let kind = [SourceType::Statsd, SourceType::Collectd].into_iter().find(|known| known.as_str() == kind);
+    match kind.unwrap_or(source) {
+        SourceType::Statsd => Some(Format::Statsd),
+        SourceType::Collectd => None,
+    }
+}
+
+/// The event time of lines that bring none (DESIGN.md, "Time", rule 2); without one it is the last tick's.
+fn time_ms(message: &Input<'_>) -> Option<i64> {
+    let from_seconds = || i64::try_from(message.timestamp?).ok()?.checked_mul(1000);
+    message.timestamp_in_ms.or_else(from_seconds)
+}
+
+fn idle_series_ms(plan: &TopologyPlan, source: usize) -> i64 {
+    let baselines = plan.analytics.iter().filter(|analytic| analytic.source == source).map(|analytic| {
+        match &analytic.kind {
+            AnalyticKind::Stddev(stddev) => stddev.baseline.as_millis().saturating_mul(IDLE_BASELINES),
+            AnalyticKind::Cluster(_) | AnalyticKind::Threshold(_) | AnalyticKind::Absence { .. } => 0,
+        }
+    });
+    baselines.max().unwrap_or(0).max(IDLE_SERIES_MS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! What a Topology needs on a broker.
+
+use kinetic_api::{
+    names,
+    plan::{SourcePlan, TopologyPlan},
+};
+use kinetic_bus::{Binding, Declaration, Exchange, ExchangeKind, Queue, QueueKind, Retention};
+
+/// The exchange that clients publish to, and each source's stream with its bindings: the profiles' messages and its ticks.
+#[must_use]
+pub fn topology(plan: &TopologyPlan) -> Declaration {
+    let mut declaration = anomalies();
+    declaration.exchanges.push(topic(names::METRICS_EXCHANGE));
+    for source in &plan.sources {
+        declaration.queues.push(Queue { name: source.stream.clone(), kind: stream(source) });
+        let profiles = source.profiles.iter().map(|p| Some(p.as_str()));
+        let all = source.profiles.is_empty().then_some(None);
+        let messages = profiles.chain(all).map(|p| names::metrics_binding(source.kind.as_str(), p));
+        for routing_key in messages.chain([names::tick(&plan.name, &source.name)]) {
+            declaration.bindings.push(Binding {
+                exchange: names::METRICS_EXCHANGE.into(),
+                queue: source.stream.clone(),
+                routing_key,
+            });
+        }
+    }
+    declaration
+}
+
+/// The exchange that findings are published to, and the queue that the alert service takes them from: declared by both sides, so that no
+/// finding is published before there is a queue to keep it.
+#[must_use]
+pub fn anomalies() -> Declaration {
+    Declaration {
+        exchanges: vec![topic(names::ANOMALIES_EXCHANGE)],
+        queues: vec![Queue {
+            name: names::ANOMALIES_QUEUE.into(),
+            kind: QueueKind::Quorum { max_length: names::ANOMALIES_MAX_LENGTH },
+        }],
+        bindings: vec![Binding {
+            exchange: names::ANOMALIES_EXCHANGE.into(),
+            queue: names::ANOMALIES_QUEUE.into(),
+            routing_key: "#".into(),
+        }],
+    }
+}
+
+fn topic(name: &str) -> Exchange {
+    Exchange { name: name.into(), kind: ExchangeKind::Topic }
+}
+
+fn stream(source: &SourcePlan) -> QueueKind {
+    let bytes = source.retention.size.get();
+    QueueKind::Stream {
+        segment_bytes: names::segment_bytes(bytes),
+        retention: Retention { age: source.retention.age.std(), bytes },
+    }
+}

@@ -1,0 +1,262 @@
+//! What a window knows of one series.
+
+use kinetic_api::statistic::Statistic;
+
+use super::{distinct::Distinct, quantiles::Quantiles, sink::Needs};
+use crate::decode::MetricType;
+
+/// What a window knows of one series: its samples, each counted by its weight (the inverse of its sampling rate).
+#[derive(Clone, Debug)]
+pub struct Accumulator {
+    weight: f64,
+    sum: f64,
+    min: f64,
+    max: f64,
+    last: f64,
+    /// Mean and sum of squared distances from it (West 1979, the weighted form of Welford's): sums of squares would lose
+    /// all digits of a small spread around a large mean.
+    mean: f64,
+    squares: f64,
+    quantiles: Option<Box<Quantiles>>,
+    distinct: Option<Box<Distinct>>,
+    kind: MetricType,
+    needs: Needs,
+}
+
+impl Accumulator {
+    /// An empty one.
+    #[must_use]
+    pub fn new(kind: MetricType, needs: Needs) -> Self {
+        Self {
+            weight: 0.0,
+            sum: 0.0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            last: 0.0,
+            mean: 0.0,
+            squares: 0.0,
+            quantiles: None,
+            distinct: None,
+            kind,
+            needs,
+        }
+    }
+
+    /// Another for the same series, with the samples gone out of it.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = self.emptied();
+        std::mem::replace(self, empty)
+    }
+
+    /// Another for the same series, empty.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.kind, self.needs)
+    }
+
+    /// Adds a finite number that stands for `weight` ≥ 1 samples.
+    #[inline]
+    pub fn add(&mut self, number: f64, weight: f64) {
+        self.weight += weight;
+        self.sum += number * weight;
+        self.min = self.min.min(number);
+        self.max = self.max.max(number);
+        self.last = number;
+        if self.needs.moments {
+            let distance = number - self.mean;
+            self.mean += distance * (weight / self.weight);
+            self.squares += weight * distance * (number - self.mean);
+        }
+        if self.needs.quantiles {
+            self.quantiles.get_or_insert_default().add(number, weight);
+        }
+    }
+
+    /// Adds a set's member.
+    pub fn add_member(&mut self, member: &[u8]) {
+        self.weight += 1.0;
+        if self.needs.cardinality {
+            self.distinct.get_or_insert_default().add(member);
+        }
+    }
+
+    /// Whether it has no sample.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.weight == 0.0
+    }
+
+    /// The number that the statistic is of these samples. None where there is none: no samples; a single one has no
+    /// standard deviation; members of a set have no order, and only they have a cardinality; nobody asked for it in
+    /// [`Needs`]; or it is beyond what a number can hold.
+    ///
+    /// `Rate` is a counter's increments a second, and any other type's samples a second, over the window's length.
+    #[must_use]
+    pub fn statistic(&self, statistic: Statistic, interval_ms: i64) -> Option<f64> {
+        if self.is_empty() {
+            return None;
+        }
+        let is_set = self.kind == MetricType::Set;
+        let number = match statistic {
+            Statistic::Count => self.weight,
+            Statistic::Rate => {
+                let total = if self.kind == MetricType::Counter { self.sum } else { self.weight };
+                total / (interval_ms as f64 / 1000.0)
+            }
+            Statistic::Cardinality => self.distinct.as_ref()?.estimate(),
+            _ if is_set => return None,
+            Statistic::Sum => self.sum,
+            Statistic::Mean => self.sum / self.weight,
+            Statistic::Min => self.min,
+            Statistic::Max => self.max,
+            Statistic::Last => self.last,
+            Statistic::Stddev if self.needs.moments && self.weight > 1.0 => {
+                (self.squares / (self.weight - 1.0)).max(0.0).sqrt()
+            }
+            Statistic::Stddev => return None,
+            Statistic::P50 | Statistic::P90 | Statistic::P95 | Statistic::P99 => {
+                self.quantiles.as_ref()?.quantile(statistic.quantile()?)?.clamp(self.min, self.max)
+            }
+        };
+        Some(number).filter(|n| n.is_finite())
+    }
+
+    /// Adds another's samples, which came later.
+    pub fn merge(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        if self.needs.moments {
+            let weight = self.weight + other.weight;
+            let distance = other.mean - self.mean;
+            self.squares += other.squares + distance * distance * (self.weight * other.weight / weight);
+            self.mean += distance * (other.weight / weight);
+        }
+        self.weight += other.weight;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.last = other.last;
+        if let Some(quantiles) = &other.quantiles {
+            self.quantiles.get_or_insert_default().merge(quantiles);
+        }
+        if let Some(distinct) = &other.distinct {
+            self.distinct.get_or_insert_default().merge(distinct);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: Needs = Needs { quantiles: true, cardinality: true, moments: true };
+
+    fn of(kind: MetricType, samples: &[(f64, f64)]) -> Accumulator {
+        let mut accumulator = Accumulator::new(kind, ALL);
+        for (number, weight) in samples {
+            accumulator.add(*number, *weight);
+        }
+        accumulator
+    }
+
+    #[track_caller]
+    fn near(accumulator: &Accumulator, statistic: Statistic, expected: f64) {
+        let number = accumulator.statistic(statistic, 10_000).unwrap();
+        assert!(
+            (number - expected).abs() <= expected.abs() * 1e-12,
+            "{statistic} is {number}, not {expected}"
+        );
+    }
+
+    #[test]
+    fn timers() {
+        let timer = of(MetricType::Timer, &[(2.0, 1.0), (4.0, 1.0), (4.0, 1.0), (6.0, 1.0)]);
+        for (statistic, expected) in [
+            (Statistic::Count, 4.0),
+            (Statistic::Rate, 0.4),
+            (Statistic::Sum, 16.0),
+            (Statistic::Mean, 4.0),
+            (Statistic::Min, 2.0),
+            (Statistic::Max, 6.0),
+            (Statistic::Stddev, (8.0f64 / 3.0).sqrt()),
+            (Statistic::Last, 6.0),
+        ] {
+            near(&timer, statistic, expected);
+        }
+        assert!((timer.statistic(Statistic::P50, 10_000).unwrap() - 4.0).abs() < 0.04);
+        assert_eq!(timer.statistic(Statistic::Cardinality, 10_000), None);
+    }
+
+    #[test]
+    fn counters_are_scaled_by_their_rate() {
+        let counter = of(MetricType::Counter, &[(3.0, 10.0), (1.0, 1.0)]);
+        near(&counter, Statistic::Sum, 31.0);
+        near(&counter, Statistic::Rate, 3.1);
+        near(&counter, Statistic::Count, 11.0);
+        near(&counter, Statistic::Mean, 31.0 / 11.0);
+    }
+
+    #[test]
+    fn sets() {
+        let mut set = Accumulator::new(MetricType::Set, ALL);
+        for member in ["anna", "ben", "anna"] {
+            set.add_member(member.as_bytes());
+        }
+        near(&set, Statistic::Cardinality, 2.0);
+        near(&set, Statistic::Count, 3.0);
+        assert_eq!(set.statistic(Statistic::Max, 10_000), None);
+        assert_eq!(set.statistic(Statistic::Last, 10_000), None);
+    }
+
+    #[test]
+    fn a_small_spread_around_a_large_mean_survives() {
+        let samples: Vec<_> = (0..1000).map(|n| (1e15 + f64::from(n % 3), 1.0)).collect();
+        let (head, tail) = samples.split_at(317);
+        let mut merged = of(MetricType::Gauge, head);
+        merged.merge(&of(MetricType::Gauge, tail));
+        // 334 zeros, 333 ones and 333 twos.
+        let mean = (333.0 + 666.0) / 1000.0;
+        let squares =
+            334.0 * mean * mean + 333.0 * (1.0 - mean) * (1.0 - mean) + 333.0 * (2.0 - mean) * (2.0 - mean);
+        let expected = (squares / 999.0f64).sqrt();
+        for accumulator in [of(MetricType::Gauge, &samples), merged] {
+            let stddev = accumulator.statistic(Statistic::Stddev, 10_000).unwrap();
+            assert!((stddev / expected - 1.0).abs() < 0.02, "{stddev}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn what_there_is_not() {
+        let none = of(MetricType::Gauge, &[]);
+        assert_eq!(none.statistic(Statistic::Count, 10_000), None);
+        assert_eq!(of(MetricType::Gauge, &[(1.0, 1.0)]).statistic(Statistic::Stddev, 10_000), None);
+        let mut plain = Accumulator::new(MetricType::Timer, Needs::default());
+        plain.add(1.0, 1.0);
+        plain.add(2.0, 1.0);
+        assert_eq!(plain.statistic(Statistic::P50, 10_000), None);
+        assert_eq!(plain.statistic(Statistic::Stddev, 10_000), None);
+        let huge = of(MetricType::Gauge, &[(f64::MAX, 1.0), (f64::MAX, 1.0)]);
+        assert_eq!(huge.statistic(Statistic::Sum, 10_000), None);
+        assert_eq!(huge.statistic(Statistic::Max, 10_000), Some(f64::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_adding(
+            samples in prop::collection::vec((-1e6..1e6f64, 1.0..20.0f64), 2..100),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let (head, tail) = samples.split_at(cut.index(samples.len()));
+            let whole = of(MetricType::Timer, &samples);
+            let mut merged = of(MetricType::Timer, head);
+            merged.merge(&of(MetricType::Timer, tail));
+            for statistic in [Statistic::Count, Statistic::Sum, Statistic::Min, Statistic::Max, Statistic::Last,
+                Statistic::Stddev, Statistic::P50, Statistic::P99] {
+                let (a, b) = (whole.statistic(statistic, 1000).unwrap(), merged.statistic(statistic, 1000).unwrap());
+                prop_assert!((a - b).abs() <= 1e-9 * (1e6 + a.abs()), "{}: {} and {}", statistic, a, b);
+            }
+        }
+    }
+}

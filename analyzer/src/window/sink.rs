@@ -1,0 +1,70 @@
+//! Whoever looks at the windows.
+
+use std::ops::BitOr;
+
+use kinetic_api::{series::SeriesName, statistic::Statistic};
+
+use super::accumulator::Accumulator;
+use crate::decode::MetricType;
+
+/// A series' number: dense from 0, used again once the series is evicted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SeriesId(pub u32);
+
+/// A stretch of event time `[start, end)`, aligned to the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its first millisecond since 1970.
+    pub start_ms: i64,
+    /// The first millisecond after it.
+    pub end_ms: i64,
+}
+
+/// What somebody asks of a series beyond what costs nothing (count, rate, sum, mean, min, max, last).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The percentiles.
+    pub quantiles: bool,
+    /// How many members a set has.
+    pub cardinality: bool,
+    /// The standard deviation.
+    pub moments: bool,
+}
+
+impl Needs {
+    /// What this statistic takes.
+    #[must_use]
+    pub const fn of(statistic: Statistic) -> Self {
+        Self {
+            quantiles: statistic.quantile().is_some(),
+            cardinality: matches!(statistic, Statistic::Cardinality),
+            moments: matches!(statistic, Statistic::Stddev),
+        }
+    }
+}
+
+impl BitOr for Needs {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self {
+            quantiles: self.quantiles | other.quantiles,
+            cardinality: self.cardinality | other.cardinality,
+            moments: self.moments | other.moments,
+        }
+    }
+}
+
+/// Whoever looks at the windows.
+pub trait WindowSink {
+    /// A series is seen for the first time. None: nobody looks at it; it is counted, not windowed.
+    fn series(&mut self, id: SeriesId, name: &SeriesName, kind: MetricType) -> Option<Needs>;
+
+    /// A window closed; `values` gives the series that had samples, in order of id. Called for every window in order, from
+    /// the first that had a sample (or, while there is none, from the first tick) on, empty ones included; of a gap of more
+    /// than 200 empty windows that close at once only the first 100 and the last are reported.
+    fn closed(&mut self, window: Window, values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>);
+
+    /// A series is forgotten; its id will be reused.
+    fn evicted(&mut self, id: SeriesId);
+}
