@@ -1,0 +1,49 @@
+//! Kinetic: one executable, a subcommand per role, and the command line for people.
+
+mod admin;
+mod cli;
+mod generate;
+mod incidents;
+mod logging;
+mod role;
+mod run;
+mod stop;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::init(cli.log.as_deref());
+    // The process has one TLS provider; a second call could only mean that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("kinetic: the system gives no threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(command(cli.command)).unwrap_or_else(|error| {
+        eprintln!("kinetic: {error:#}");
+        ExitCode::FAILURE
+    });
+    // A read of standard input cannot be called off: a terminal that nobody types at must not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+async fn command(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(*args).await,
+        Command::Validate(args) => Ok(validate::run(&args)),
+        Command::Generate(args) => generate::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Incidents(args) => incidents::run(&args).await,
+        Command::Analyzer(args) => role::analyzer::run(args).await,
+        Command::Alert(args) => role::alert::run(args).await,
+    }
+}

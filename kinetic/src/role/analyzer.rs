@@ -1,0 +1,43 @@
+//! `kinetic analyzer`: the analyzers of a customer's Topologies, alone.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use kinetic_analyzer::service::{Metrics, Mode};
+use prometheus_client::registry::Registry;
+
+use super::{
+    config::{RoleArgs, Settings},
+    serve,
+};
+use crate::run::{
+    broker::Broker,
+    supervisor::{AnalyzerParts, Parts},
+};
+
+/// Reads metrics from RabbitMQ streams and publishes what it finds; `kinetic alert` tells people.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example configuration:\n  amqp: amqp://user:password@broker:5672\n  files: [resources/]\n  data: /var/lib/kinetic\n  topology: web         # one of them; all where absent\n  admin: 127.0.0.1:8182"
+)]
+pub(crate) struct AnalyzerArgs {
+    #[command(flatten)]
+    role: RoleArgs,
+}
+
+/// Runs until stopped.
+pub(crate) async fn run(args: AnalyzerArgs) -> anyhow::Result<ExitCode> {
+    let settings = Settings::read(args.role)?;
+    let mut registry = Registry::default();
+    let parts = Parts {
+        broker: Broker::new(Some(&settings.amqp), settings.amqp_admin.as_deref(), "analyzer")?,
+        alerts: None,
+        analyzers: Some(AnalyzerParts {
+            topology: settings.topology.clone(),
+            data_dir: settings.data.clone(),
+            mode: Mode::Live,
+            metrics: Metrics::register(&mut registry),
+        }),
+    };
+    serve::run(&settings, parts, registry, None).await
+}

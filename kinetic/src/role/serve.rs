@@ -1,0 +1,49 @@
+//! The frame of a role: resources watched, probes served, until stopped.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use kinetic_alert::AlertService;
+use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::config::Settings;
+use crate::{
+    admin::{Admin, Unready},
+    run::{
+        self,
+        supervisor::{Parts, Supervisor},
+    },
+    stop, validate,
+};
+
+/// Runs the parts until stopped.
+pub(super) async fn run(
+    settings: &Settings,
+    parts: Parts,
+    registry: Registry,
+    alerts: Option<Arc<AlertService>>,
+) -> anyhow::Result<ExitCode> {
+    let Some(snapshot) = validate::load_or_report(&settings.files) else { return Ok(ExitCode::FAILURE) };
+    let stop = stop::on_signal()?;
+    let work = CancellationToken::new();
+    let unready = Unready::default();
+    if let Some(address) = settings.admin {
+        let bound = Admin::new(registry, unready.clone())
+            .serve(address, work.clone())
+            .await
+            .with_context(|| format!("admin {address}: cannot listen"))?;
+        info!(address = %bound, "serving /healthz, /readyz and /metrics");
+    }
+    let mut supervisor = Supervisor::new(parts, work.clone());
+    supervisor.apply(&snapshot).await.context("a customer's vhost cannot be used")?;
+    let delivering = alerts.map(|alerts| {
+        let work = work.clone();
+        tokio::spawn(async move { alerts.deliver(work).await })
+    });
+    run::watch(&settings.files, &mut supervisor, &unready, &stop, None).await;
+    work.cancel();
+    run::drain(supervisor, delivering).await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,192 @@
+//! `kinetic run`: everything in one process.
+//!
+//! ```text
+//! resources (watched) ─▶ supervisor ─▶ a bus a customer, an analyzer a Topology, the Alerts' plans
+//! statsd (UDP, TCP, stdin) ─▶ intake ─▶ bus ─▶ analyzers ─▶ bus ─▶ alert service ─▶ mail, history
+//! ```
+
+pub(crate) mod broker;
+mod intake;
+mod once;
+pub(crate) mod progress;
+pub(crate) mod supervisor;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use kinetic_alert::{AlertConfig, AlertService, Clock};
+use kinetic_analyzer::service::{Metrics, Mode};
+use kinetic_resources::Reload;
+use prometheus_client::registry::Registry;
+use tokio::{task::JoinHandle, time};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use self::{
+    broker::Broker,
+    intake::Intake,
+    once::Once,
+    progress::Progress,
+    supervisor::{AnalyzerParts, Parts, Supervisor},
+};
+use crate::{
+    admin::{Admin, Unready},
+    cli::{Listen, RunArgs, Statsd},
+    role::mail,
+    stop, validate,
+};
+
+/// How long a stop waits for what is under way.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs until stopped, or to the end with `--once`.
+pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    check(&args)?;
+    let Some(snapshot) = validate::load_or_report(&args.files) else { return Ok(ExitCode::FAILURE) };
+    let stop = stop::on_signal()?;
+    let mut registry = Registry::default();
+    let input_done = CancellationToken::new();
+    let mode = if args.once { Mode::Once { input_done: input_done.clone() } } else { Mode::Live };
+    let alerts = AlertService::open(AlertConfig {
+        data_dir: args.data.clone(),
+        mail: mail::transport(&args.mail, &args.data)?,
+        mail_from: mail::sender(&args.mail),
+        clock: if args.once { Clock::Event } else { Clock::Wall },
+    })
+    .await
+    .with_context(|| format!("the alert service cannot use {}", args.data.display()))?;
+    alerts.register(&mut registry);
+    let alerts = Arc::new(alerts);
+    let parts = Parts {
+        broker: Broker::new(args.amqp.as_deref(), args.amqp_admin.as_deref(), "run")?,
+        alerts: Some(Arc::clone(&alerts)),
+        analyzers: Some(AnalyzerParts {
+            topology: None,
+            data_dir: args.data.clone(),
+            mode,
+            metrics: Metrics::register(&mut registry),
+        }),
+    };
+    let intake = Intake::new(&args, &mut registry);
+    // Draining begins at the front: the intake ends first, what it took is worked off, then the rest ends.
+    let work = CancellationToken::new();
+    let mut supervisor = Supervisor::new(parts, work.clone());
+    supervisor.apply(&snapshot).await.context("a customer's vhost cannot be used")?;
+    if args.once {
+        let (args, snapshot, stop) = (&args, &snapshot, &stop);
+        return once::run(Once { args, snapshot, supervisor, alerts, intake, input_done, work, stop }).await;
+    }
+    let unready = Unready::default();
+    serve_admin(&args, registry, &unready, &work).await?;
+    let target = intake.target(&snapshot, &supervisor)?;
+    let intakes = intake.listen(target, &stop).await?;
+    let delivering = tokio::spawn({
+        let (alerts, work) = (Arc::clone(&alerts), work.clone());
+        async move { alerts.deliver(work).await }
+    });
+    let incidents = tokio::spawn(progress::incidents(alerts.events(), work.clone()));
+    info!(statsd = %intakes, data = %args.data.display(), "kinetic is running");
+    progress::started(&snapshot, &intakes, &args);
+    watch(&args.files, &mut supervisor, &unready, &stop, Some(Progress::default())).await;
+    intakes.stop().await;
+    work.cancel();
+    drain(supervisor, Some(delivering)).await;
+    let _ = incidents.await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends what works, in the time that a stop may take.
+pub(crate) async fn drain(mut supervisor: Supervisor, delivering: Option<JoinHandle<()>>) {
+    let ended = async {
+        supervisor.finished().await;
+        if let Some(delivering) = delivering {
+            let _ = delivering.await;
+        }
+        supervisor.close().await;
+    };
+    if time::timeout(GRACE, ended).await.is_err() {
+        warn!("not everything ended in time; what was confirmed is safe");
+    }
+    info!("stopped");
+}
+
+/// Refuses flags that contradict each other.
+fn check(args: &RunArgs) -> anyhow::Result<()> {
+    let stdin = args.statsd == Some(Statsd::Stdin);
+    if args.once && !stdin && args.amqp.is_none() {
+        bail!("--once needs something to process: streams (--amqp URL) or standard input (--statsd -)");
+    }
+    if args.once && matches!(args.statsd, Some(Statsd::Udp(_))) {
+        bail!("--once has an end, a listener has none: use --statsd -, or leave out --once");
+    }
+    if args.once && matches!(args.statsd_tcp, Some(Listen::At(_))) {
+        bail!("--once has an end, a listener has none: leave out --statsd-tcp or --once");
+    }
+    Ok(())
+}
+
+/// Applies edits until stopped, and tells how things stand.
+pub(crate) async fn watch(
+    files: &[PathBuf],
+    supervisor: &mut Supervisor,
+    unready: &Unready,
+    stop: &CancellationToken,
+    mut progress: Option<Progress>,
+) {
+    let (mut snapshots, mut reloads) = kinetic_resources::watch(files);
+    let mut second = time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(reload) = reloads.recv() => report(&reload),
+            Ok(()) = snapshots.changed() => {
+                let snapshot = Arc::clone(&snapshots.borrow_and_update());
+                // What failed is logged there, and tried again with the next edit.
+                let _ = supervisor.apply(&snapshot).await;
+            }
+            _ = second.tick() => {
+                unready.set(supervisor.unready());
+                if let Some(progress) = &mut progress {
+                    progress.tell(supervisor);
+                }
+            }
+        }
+    }
+}
+
+fn report(reload: &Reload) {
+    match reload {
+        Reload::Applied { changes } => info!(%changes, "the edit was read"),
+        Reload::Broken(problems) => {
+            for problem in problems {
+                eprintln!("{problem}");
+            }
+            error!(problems = problems.len(), "the edit is broken: everything stays as it was");
+        }
+        Reload::Unchanged => {}
+    }
+}
+
+async fn serve_admin(
+    args: &RunArgs,
+    registry: Registry,
+    unready: &Unready,
+    work: &CancellationToken,
+) -> anyhow::Result<()> {
+    let default = "127.0.0.1:8181".parse().expect("a literal address");
+    let (address, asked) = match args.admin {
+        Some(Listen::Off) => return Ok(()),
+        Some(Listen::At(address)) => (address, true),
+        None => (default, false),
+    };
+    match Admin::new(registry, unready.clone()).serve(address, work.clone()).await {
+        Ok(bound) => info!(address = %bound, "serving /healthz, /readyz and /metrics"),
+        Err(error) if asked => {
+            return Err(error).with_context(|| format!("--admin {address}: cannot listen"));
+        }
+        Err(error) => {
+            warn!(%address, %error, "no /metrics: the address is taken; choose another with --admin");
+        }
+    }
+    Ok(())
+}

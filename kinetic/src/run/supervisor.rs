@@ -1,0 +1,288 @@
+//! Keeps what runs as the resources say: a bus a customer, an analyzer a Topology, the plans of its Alerts.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use kinetic_alert::AlertService;
+use kinetic_analyzer::{
+    engine::EngineLimits,
+    service::{self, Analyzer, AnalyzerConfig, Metrics, Mode, Report, Status},
+};
+use kinetic_api::plan::{AlertPlan, TopologyPlan};
+use kinetic_bus::{Bus, BusError, ConnectionState};
+use kinetic_resources::Snapshot;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::broker::Broker;
+
+/// How long an analyzer or a customer's alerts that failed wait before they are tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What runs.
+pub(crate) struct Supervisor {
+    parts: Parts,
+    customers: BTreeMap<String, Customer>,
+    analyzers: BTreeMap<(String, String), RunningAnalyzer>,
+    stop: CancellationToken,
+}
+
+/// What the supervisor runs things with.
+pub(crate) struct Parts {
+    /// Where messages move.
+    pub(crate) broker: Broker,
+    /// The alert service, unless analyzers run alone.
+    pub(crate) alerts: Option<Arc<AlertService>>,
+    /// The analyzers' part, unless the alert service runs alone.
+    pub(crate) analyzers: Option<AnalyzerParts>,
+}
+
+/// What analyzers are run with.
+pub(crate) struct AnalyzerParts {
+    /// The only Topology to run; all where absent.
+    pub(crate) topology: Option<String>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) mode: Mode,
+    pub(crate) metrics: Metrics,
+}
+
+struct Customer {
+    vhost: String,
+    bus: Bus,
+    plans: watch::Sender<Arc<Vec<AlertPlan>>>,
+    cancel: CancellationToken,
+    max_series: u32,
+}
+
+struct RunningAnalyzer {
+    plan: watch::Sender<Option<Arc<TopologyPlan>>>,
+    status: Status,
+    task: JoinHandle<Report>,
+}
+
+impl Supervisor {
+    pub(crate) fn new(parts: Parts, stop: CancellationToken) -> Self {
+        Self { parts, customers: BTreeMap::new(), analyzers: BTreeMap::new(), stop }
+    }
+
+    /// Makes what runs what the resources say.
+    ///
+    /// # Errors
+    /// A customer's vhost that is not there, or not ours to use. Everything else goes on.
+    pub(crate) async fn apply(&mut self, snapshot: &Snapshot) -> Result<(), BusError> {
+        self.retire_topologies(snapshot);
+        let mut failed = None;
+        for customer in &snapshot.customers {
+            let vhost = customer.resource.vhost();
+            let name = customer.name();
+            if self.customers.get(name).is_some_and(|known| known.vhost == vhost) {
+                continue;
+            }
+            match self.parts.broker.vhost(&vhost).await {
+                Ok(bus) => self.start_customer(name, vhost, bus, customer.resource.spec.limits.series),
+                Err(error) => {
+                    error!(customer = name, %error, "the customer's vhost cannot be used");
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        let gone: Vec<_> = self
+            .customers
+            .keys()
+            .filter(|name| !snapshot.customers.iter().any(|c| c.name() == *name))
+            .cloned()
+            .collect();
+        for name in gone {
+            if let Some(customer) = self.customers.remove(&name) {
+                info!(customer = %name, "the customer is gone");
+                customer.cancel.cancel();
+            }
+        }
+        let mut alerts: HashMap<&str, Vec<AlertPlan>> = HashMap::new();
+        for alert in &snapshot.alerts {
+            if let Some(topology) = snapshot.topologies.iter().find(|t| t.plan.name == alert.plan.topology) {
+                alerts.entry(&topology.plan.customer).or_default().push(alert.plan.clone());
+            }
+        }
+        for (name, customer) in &self.customers {
+            let plans = alerts.remove(name.as_str()).unwrap_or_default();
+            customer.plans.send_if_modified(|known| {
+                let changed = **known != plans;
+                if changed {
+                    *known = Arc::new(plans);
+                }
+                changed
+            });
+        }
+        for topology in &snapshot.topologies {
+            self.apply_topology(&topology.plan).await;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Analyzers whose Topology is gone resolve what fires, and end.
+    fn retire_topologies(&mut self, snapshot: &Snapshot) {
+        self.analyzers.retain(|(customer, name), analyzer| {
+            let stays =
+                snapshot.topologies.iter().any(|t| t.plan.customer == *customer && t.plan.name == *name);
+            if !stays {
+                info!(customer, topology = name, "the topology is gone");
+                analyzer.plan.send_replace(None);
+            }
+            stays
+        });
+    }
+
+    fn start_customer(&mut self, name: &str, vhost: String, bus: Bus, max_series: u32) {
+        let cancel = self.stop.child_token();
+        let (plans, receiver) = watch::channel(Arc::default());
+        if let Some(alerts) = &self.parts.alerts {
+            let (alerts, bus, customer, cancel) =
+                (Arc::clone(alerts), bus.clone(), name.to_owned(), cancel.clone());
+            tokio::spawn(async move {
+                loop {
+                    let declared = bus.declare(&service::anomalies()).await.map_err(|e| e.to_string());
+                    let served = match declared {
+                        Ok(_) => alerts
+                            .serve(customer.clone(), bus.clone(), receiver.clone(), cancel.clone())
+                            .await
+                            .map_err(|e| e.to_string()),
+                        Err(error) => Err(error),
+                    };
+                    match served {
+                        Ok(()) => return,
+                        Err(error) => {
+                            error!(%customer, %error, "the customer's findings cannot be taken; trying again");
+                        }
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(RETRY) => {}
+                        () = cancel.cancelled() => return,
+                    }
+                }
+            });
+        }
+        self.customers.insert(name.to_owned(), Customer { vhost, bus, plans, cancel, max_series });
+    }
+
+    async fn apply_topology(&mut self, plan: &TopologyPlan) {
+        let Some(parts) = &self.parts.analyzers else { return };
+        if parts.topology.as_ref().is_some_and(|only| *only != plan.name) {
+            return;
+        }
+        let Some(customer) = self.customers.get(&plan.customer) else { return };
+        let key = (plan.customer.clone(), plan.name.clone());
+        if let Some(analyzer) = self.analyzers.get(&key) {
+            let changed = analyzer.plan.send_if_modified(|known| {
+                let changed = known.as_deref() != Some(plan);
+                if changed {
+                    *known = Some(Arc::new(plan.clone()));
+                }
+                changed
+            });
+            if changed {
+                self.parts.broker.retain(&customer.vhost, plan).await;
+            }
+            return;
+        }
+        self.parts.broker.retain(&customer.vhost, plan).await;
+        // What is taken in from now on must find its stream; with a broker that is away the analyzer declares it in its own time.
+        if customer.bus.state().borrow().is_connected()
+            && let Err(error) = customer.bus.declare(&service::declaration(plan)).await
+        {
+            error!(topology = %plan.name, %error, "the topology's streams cannot be declared");
+        }
+        let config = AnalyzerConfig {
+            bus: customer.bus.clone(),
+            data_dir: parts.data_dir.clone(),
+            limits: EngineLimits { max_series: customer.max_series },
+            mode: parts.mode.clone(),
+            metrics: parts.metrics.clone(),
+        };
+        let (sender, receiver) = watch::channel(Some(Arc::new(plan.clone())));
+        let analyzer = Analyzer::new(config, receiver);
+        let status = analyzer.status();
+        let task = tokio::spawn(keep_running(analyzer, self.stop.child_token()));
+        self.analyzers.insert(key, RunningAnalyzer { plan: sender, status, task });
+    }
+
+    /// The way to a customer's vhost.
+    pub(crate) fn bus(&self, customer: &str) -> Option<Bus> {
+        self.customers.get(customer).map(|c| c.bus.clone())
+    }
+
+    /// How the analyzers fare, by customer and Topology.
+    pub(crate) fn statuses(&self) -> impl Iterator<Item = (&str, &str, &Status)> {
+        self.analyzers
+            .iter()
+            .map(|((customer, topology), a)| (customer.as_str(), topology.as_str(), &a.status))
+    }
+
+    /// Why not everything works, if so.
+    pub(crate) fn unready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        for (name, customer) in &self.customers {
+            match &*customer.bus.state().borrow() {
+                ConnectionState::Connected => {}
+                ConnectionState::Blocked { reason } => {
+                    reasons.push(format!("customer {name}: the broker takes nothing: {reason}"));
+                }
+                ConnectionState::Connecting { error, .. } => reasons.push(format!(
+                    "customer {name}: no connection to the broker: {}",
+                    error.as_deref().unwrap_or("connecting")
+                )),
+                ConnectionState::Closed => reasons.push(format!("customer {name}: the connection is closed")),
+            }
+        }
+        for (customer, topology, status) in self.statuses() {
+            let sources = status.sources();
+            let waiting: Vec<_> =
+                sources.iter().filter(|(_, s)| !s.live).map(|(name, _)| name.as_str()).collect();
+            if sources.is_empty() || !waiting.is_empty() {
+                reasons.push(format!(
+                    "customer {customer}, topology {topology}: starting {}",
+                    waiting.join(", ")
+                ));
+            }
+        }
+        reasons
+    }
+
+    /// Waits until every analyzer has come to its end; the ids of what they found.
+    pub(crate) async fn finished(&mut self) -> Vec<String> {
+        let mut published = Vec::new();
+        for (_, analyzer) in std::mem::take(&mut self.analyzers) {
+            match analyzer.task.await {
+                Ok(report) => published.extend(report.published),
+                Err(error) => error!(%error, "an analyzer failed; this is a bug, please report it"),
+            }
+        }
+        published
+    }
+
+    /// Closes the connections properly.
+    pub(crate) async fn close(&mut self) {
+        for customer in self.customers.values() {
+            customer.bus.close().await;
+        }
+    }
+}
+
+/// Runs an analyzer, and again after what stopped it may have passed.
+async fn keep_running(mut analyzer: Analyzer, cancel: CancellationToken) -> Report {
+    loop {
+        match analyzer.run(cancel.clone()).await {
+            Ok(report) => return report,
+            Err(error) => error!(%error, "an analyzer stopped; trying again"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RETRY) => {}
+            () = cancel.cancelled() => return Report::default(),
+        }
+    }
+}
