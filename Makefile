@@ -1,0 +1,30 @@
+# The commands that people and CI use. `make help` lists them.
+
+# Tests and clones share what they build; a machine's own setting wins.
+export CARGO_TARGET_DIR ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/kinetic/target
+
+DURATION ?=
+
+.PHONY: help demo test lint bench crds
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+demo: ## see it work: eight web hosts, one turns slow, a mail says so (DURATION=90s ends by itself)
+	@DURATION='$(DURATION)' examples/web-shop/demo
+
+test: ## run every test, installing or naming what it needs
+	@scripts/prerequisites
+	@scripts/test
+
+lint: ## formatting and clippy, as CI runs them
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+bench: ## print the benchmarks, beside peers and raw limits
+	@scripts/prerequisites
+	cargo build --release --package kinetic --package kinetic-bench
+	@$(CARGO_TARGET_DIR)/release/kinetic-bench
+
+crds: ## write crds/ anew from lib/api
+	UPDATE_CRDS=1 cargo test --package kinetic-api --test crds
