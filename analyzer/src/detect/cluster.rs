@@ -110,7 +110,11 @@ impl ClusterAnalysis {
         let others = self.work.others(center, &self.values);
         for ((&slot, &value), others) in self.slots.iter().zip(&self.values).zip(others) {
             let expected = Expectation::new(others.centre, others.spread, count, min_stddev);
-            let odd = strays(value - expected.centre, expected.reach(&mut self.lines), direction);
+            let odd = if self.roster.fires(slot) {
+                expected.lingers(value, &self.lines, direction)
+            } else {
+                strays(value - expected.centre, expected.reach(&mut self.lines), direction)
+            };
             let lines = &self.lines;
             self.roster.judge(slot, number, odd, || {
                 let off = expected.deviation(value, lines);

@@ -8,6 +8,10 @@ use super::tail::{Lines, normal_deviation};
 /// infinite, which JSON cannot say.
 const MOST_DEVIATION: f64 = 1e9;
 
+/// The score below which what fires is no longer odd. At the line itself a value that creeps across it would fire and resolve again
+/// and again.
+const CLEARING: f64 = 0.75;
+
 /// Where a value was expected.
 ///
 /// How far a value is off is told twice, and the smaller of the two counts: as Student's t over the estimated spread,
@@ -66,6 +70,12 @@ impl Expectation {
         }
         let estimated = normal_deviation(distance.abs() / self.widened(), lines.degrees(self.whole_count()));
         estimated.min(distance.abs() / self.floor).min(MOST_DEVIATION).copysign(distance)
+    }
+
+    /// Whether a value is still too far off for what fires already to be over.
+    #[must_use]
+    pub fn lingers(&self, value: f64, lines: &Lines, direction: Direction) -> bool {
+        score(self.deviation(value, lines), false, direction, lines.deviation()) > CLEARING
     }
 }
 

@@ -131,7 +131,12 @@ impl Analysis for StddevAnalysis {
         } else {
             past.baseline.learn(value);
         }
-        let (odd, lines) = (strays(distance, reach, stddev.direction), &self.lines);
+        let lines = &self.lines;
+        let odd = if self.roster.fires(slot) {
+            expected.lingers(value, lines, stddev.direction)
+        } else {
+            strays(distance, reach, stddev.direction)
+        };
         self.roster.judge(slot, sample.number, odd, || verdict(&expected, value, odd, stddev, lines));
     }
 

@@ -80,7 +80,7 @@ const HELP: &str = "\
 When it goes wrong:
   From half of the run on, until four fifths of it, and for a minute at least. Runs of up to
   three minutes show it sooner: after 25 s, or a third of the run if that is less. A spike lasts
-  a minute. --at sets the beginning; --truth tells.
+  a minute, a drift is at its worst after ten. --at sets the beginning; --truth tells.
 
 Examples:
   kinetic generate slow-host

@@ -118,6 +118,8 @@ pub(super) enum Fault {
 const SHORT_MS: u64 = 180_000;
 const EARLY_MS: u64 = 25_000;
 const MINUTE_MS: u64 = 60_000;
+/// A drift has crept to its factor after so long, however long it lasts.
+const CREEP_MS: u64 = 600_000;
 
 impl Plan {
     pub(super) fn new(wish: &Wish) -> Self {
@@ -189,7 +191,9 @@ impl Anomaly {
         match self.fault {
             Fault::SlowHost if page == Page::Checkout => factor,
             Fault::Spike => factor,
-            Fault::Drift => 1.0 + (factor - 1.0) * (at_ms - from) / (to - from),
+            Fault::Drift => {
+                1.0 + (factor - 1.0) * ((at_ms - from) / (to - from).min(CREEP_MS as f64)).min(1.0)
+            }
             Fault::SlowHost | Fault::Drop | Fault::SilentHost => 1.0,
         }
     }
@@ -260,6 +264,11 @@ mod tests {
         let factor = |at: f64| drift.time_factor(Page::Home, at);
         for (at, expected) in [(999.0, 1.0), (1000.0, 1.0), (2000.0, 1.75), (2999.99, 2.5), (3000.0, 1.0)] {
             assert!((factor(at) - expected).abs() < 1e-4, "{at}: {}", factor(at));
+        }
+        let lasting = Anomaly { to_ms: 7_200_000, ..drift };
+        let factor = |minutes: f64| lasting.time_factor(Page::Home, 1000.0 + minutes * 60_000.0);
+        for (minutes, expected) in [(0.0, 1.0), (5.0, 1.75), (10.0, 2.5), (100.0, 2.5)] {
+            assert!((factor(minutes) - expected).abs() < 1e-9, "{minutes}: {}", factor(minutes));
         }
     }
 }

@@ -18,6 +18,10 @@ fn peers(count: usize, window: usize) -> Vec<(&'static str, f64)> {
     NAMES[..count].iter().enumerate().map(|(n, name)| (*name, 120.0 + wobble(n))).collect()
 }
 
+fn states(found: &[Anomaly]) -> Vec<State> {
+    found.iter().map(|anomaly| anomaly.data.state).collect()
+}
+
 #[test]
 fn the_one_that_strays_is_told_of_once_and_resolves_once() {
     let mut plan = analytic("slow-host", AnalyticKind::Cluster(Cluster::default()));
@@ -119,6 +123,17 @@ fn identical_peers_are_held_against_the_floor() {
         ("c", -104.5),
     ]);
     assert!((found[0].data.deviation.unwrap() + 4.5).abs() < 1e-9);
+}
+
+#[test]
+fn what_fires_must_come_back_within_three_quarters_of_the_line() {
+    let mut rig =
+        rig(Cluster { min_stddev: MinStddev { absolute: 0.5, relative: 0.0 }, ..Cluster::default() });
+    let mut window = |value| states(&rig.window(&[("a", 7.0), ("b", 7.0), ("c", value)]));
+    assert_eq!(window(9.1), [State::Firing], "4 × 0.5 is the line");
+    assert_eq!(window(8.6), [], "not beyond the line, but far");
+    assert_eq!(window(8.4), [State::Resolved]);
+    assert_eq!(window(8.6), [], "nor odd to begin with");
 }
 
 #[test]

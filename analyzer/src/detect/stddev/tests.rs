@@ -159,6 +159,14 @@ fn what_never_moves_is_held_against_the_floor() {
 }
 
 #[test]
+fn what_fires_must_come_back_within_three_quarters_of_the_line() {
+    let mut rig = rig(Stddev { min_stddev: MinStddev { absolute: 0.5, relative: 0.0 }, ..short() });
+    learn(&mut rig, 100, || 7.0);
+    let mut turns = |value| rig.window(&[("a", value)]).len();
+    assert_eq!([turns(9.2), turns(8.6), turns(8.2), turns(8.6)], [1, 0, 1, 0], "4 × 0.5 is the line");
+}
+
+#[test]
 fn levels_of_1e15_keep_their_digits() {
     let mut rig = rig(Stddev { min_stddev: MinStddev { absolute: 0.0, relative: 0.0 }, ..short() });
     let mut value = noise(6);
