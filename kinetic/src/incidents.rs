@@ -2,13 +2,27 @@
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
+use clap::Args;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use kinetic_alert::{History, Incident};
 
-use crate::cli::IncidentsArgs;
+/// What was found, newest last: also while `kinetic run` is running.
+#[derive(Debug, Args)]
+pub(crate) struct IncidentsArgs {
+    /// The folder that `kinetic run` keeps its history in.
+    #[arg(long, value_name = "DIR", default_value = "kinetic-data", env = "KINETIC_DATA")]
+    pub(crate) data: PathBuf,
+    /// One JSON array for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Only incidents that began, or were still open, this long ago or later, such as 24h or 30m.
+    #[arg(long, value_name = "D")]
+    pub(crate) since: Option<kinetic_api::duration::Duration>,
+}
 
 /// Prints the incidents, newest last.
 pub(crate) async fn run(args: &IncidentsArgs) -> anyhow::Result<ExitCode> {

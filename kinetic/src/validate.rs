@@ -2,9 +2,16 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use clap::Args;
 use kinetic_resources::Snapshot;
 
-use crate::cli::ValidateArgs;
+/// Every error of every file, with its line, the field's path and the fix. Exit code 1 if there is one.
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// Files, or folders of *.yaml files.
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}
 
 /// Prints what is wrong, or what there is.
 pub(crate) fn run(args: &ValidateArgs) -> ExitCode {

@@ -9,10 +9,10 @@ use prometheus_client::registry::Registry;
 
 use super::{
     config::{RoleArgs, Settings},
-    mail, serve,
+    serve,
 };
 use crate::{
-    cli::MailArgs,
+    mail::{self, MailArgs},
     run::{broker::Broker, supervisor::Parts},
 };
 

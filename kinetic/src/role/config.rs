@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::cli::Listen;
+use crate::listen::Listen;
 
 /// What every role's file may say.
 #[derive(Debug, Default, Deserialize)]

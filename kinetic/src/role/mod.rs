@@ -5,5 +5,4 @@
 pub(crate) mod alert;
 pub(crate) mod analyzer;
 mod config;
-pub(crate) mod mail;
 mod serve;

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::supervisor::Supervisor;
-use crate::cli::{Listen, RunArgs, Statsd};
+use super::{args::RunArgs, supervisor::Supervisor};
+use crate::listen::{Listen, Statsd};
 
 /// How long a stop waits for what was taken to be confirmed.
 const GRACE: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@
 //! statsd (UDP, TCP, stdin) ─▶ intake ─▶ bus ─▶ analyzers ─▶ bus ─▶ alert service ─▶ mail, history
 //! ```
 
+mod args;
 pub(crate) mod broker;
 mod intake;
 mod once;
@@ -22,6 +23,7 @@ use tokio::{task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+pub(crate) use self::args::RunArgs;
 use self::{
     broker::Broker,
     intake::Intake,
@@ -31,9 +33,8 @@ use self::{
 };
 use crate::{
     admin::{Admin, Unready},
-    cli::{Listen, RunArgs, Statsd},
-    role::mail,
-    stop, validate,
+    listen::{Listen, Statsd},
+    mail, stop, validate,
 };
 
 /// How long a stop waits for what is under way.
@@ -112,15 +113,14 @@ pub(crate) async fn drain(mut supervisor: Supervisor, delivering: Option<JoinHan
 
 /// Refuses flags that contradict each other.
 fn check(args: &RunArgs) -> anyhow::Result<()> {
-    let stdin = args.statsd == Some(Statsd::Stdin);
-    if args.once && !stdin && args.amqp.is_none() {
-        bail!("--once needs something to process: streams (--amqp URL) or standard input (--statsd -)");
-    }
     if args.once && matches!(args.statsd, Some(Statsd::Udp(_))) {
         bail!("--once has an end, a listener has none: use --statsd -, or leave out --once");
     }
     if args.once && matches!(args.statsd_tcp, Some(Listen::At(_))) {
         bail!("--once has an end, a listener has none: leave out --statsd-tcp or --once");
+    }
+    if args.once && args.statsd != Some(Statsd::Stdin) && args.amqp.is_none() {
+        bail!("--once needs something to process: streams (--amqp URL) or standard input (--statsd -)");
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use tokio::select;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{RunArgs, intake::Intake, progress, supervisor::Supervisor};
+use super::{args::RunArgs, intake::Intake, progress, supervisor::Supervisor};
 
 /// How long the last mails may take; what waits longer stays in the outbox for the next run.
 const DELIVERY: Duration = Duration::from_mins(1);

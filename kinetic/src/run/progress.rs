@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{RunArgs, intake::Listening, supervisor::Supervisor};
+use super::{args::RunArgs, intake::Listening, supervisor::Supervisor};
 
 /// How often the state of the sources is told while it only grows.
 const EVERY: Duration = Duration::from_secs(15);
