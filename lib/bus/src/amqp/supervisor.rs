@@ -328,7 +328,10 @@ async fn watch_over(shared: &Shared, connection: &Connection) -> String {
                 tracing::info!(broker = shared.place.broker, "broker takes messages again");
                 shared.set_state(ConnectionState::Connected);
             }
-            Ok(Some(Event::Error(error))) => return Failure::of(&error, &shared.place).text(),
+            // A channel's error is an event too; it is told to who used the channel, and the connection goes on.
+            Ok(Some(Event::Error(error))) if !connection.status().connected() => {
+                return Failure::of(&error, &shared.place).text();
+            }
             Ok(Some(_)) | Err(_) => {}
             Ok(None) => break,
         }

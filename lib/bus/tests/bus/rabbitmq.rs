@@ -85,6 +85,13 @@ async fn what_the_user_may_not_is_said(broker: &RabbitMq) {
     admin.declare(&piped("theirs", stream("theirs"))).await.unwrap();
     let mine = r#"{"configure":"^mine","write":"^mine","read":"^mine"}"#;
     broker.http("PUT", "/api/permissions/%2F/limited", mine);
+    let connections = || {
+        let all = broker.ctl(&["list_connections", "user", "pid"]);
+        all.lines().filter(|line| line.starts_with("limited")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    limited.declare(&piped("mine", stream("mine"))).await.unwrap();
+    let before = connections();
+    assert_eq!(before.len(), 1, "{before:?}");
     let theirs = piped("theirs", stream("theirs"));
     for error in [
         limited.declare(&theirs).await.unwrap_err(),
@@ -96,6 +103,8 @@ async fn what_the_user_may_not_is_said(broker: &RabbitMq) {
         assert!(text.contains("ACCESS_REFUSED - ") && text.contains("'theirs' in vhost '/'"), "{text}");
         assert!(text.contains("rabbitmqctl set_permissions -p / limited"), "{text}");
     }
+    limited.declare(&piped("mine", stream("mine-too"))).await.unwrap();
+    assert_eq!(connections(), before, "a refusal ends a channel, not the connection");
 }
 
 async fn an_administrator_makes_what_amqp_cannot(broker: &RabbitMq) {
