@@ -24,10 +24,15 @@ pub(crate) struct Admin {
 }
 
 /// Why the process is not ready; nothing if it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Unready(Arc<Mutex<Vec<String>>>);
 
 impl Unready {
+    /// Nothing has been looked at yet.
+    pub(crate) fn starting() -> Self {
+        Self(Arc::new(Mutex::new(vec!["starting".to_owned()])))
+    }
+
     /// Says what stands as of now.
     pub(crate) fn set(&self, reasons: Vec<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reasons;

@@ -340,7 +340,7 @@ impl Running {
         self.board.set(
             &self.source().name,
             SourceStatus {
-                live: self.offset.is_some(),
+                live: self.last_tick.is_some(),
                 samples: counters.samples,
                 series: counters.series,
                 windows: counters.windows,

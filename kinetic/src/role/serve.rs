@@ -28,7 +28,7 @@ pub(super) async fn run(
     let Some(snapshot) = validate::load_or_report(&settings.files) else { return Ok(ExitCode::FAILURE) };
     let stop = stop::on_signal()?;
     let work = CancellationToken::new();
-    let unready = Unready::default();
+    let unready = Unready::starting();
     if let Some(address) = settings.admin {
         let bound = Admin::new(registry, unready.clone())
             .serve(address, work.clone())

@@ -77,7 +77,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         let (args, snapshot, stop) = (&args, &snapshot, &stop);
         return once::run(Once { args, snapshot, supervisor, alerts, intake, input_done, work, stop }).await;
     }
-    let unready = Unready::default();
+    let unready = Unready::starting();
     serve_admin(&args, registry, &unready, &work).await?;
     let target = intake.target(&snapshot, &supervisor)?;
     let intakes = intake.listen(target, &stop).await?;
@@ -125,6 +125,11 @@ fn check(args: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How often it is looked how things stand, …
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// … and while something is not ready.
+const LOOK_SOON: Duration = Duration::from_millis(50);
+
 /// Applies edits until stopped, and tells how things stand.
 pub(crate) async fn watch(
     files: &[PathBuf],
@@ -134,7 +139,7 @@ pub(crate) async fn watch(
     mut progress: Option<Progress>,
 ) {
     let (mut snapshots, mut reloads) = kinetic_resources::watch(files);
-    let mut second = time::interval(Duration::from_secs(1));
+    let mut pause = Duration::ZERO;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -144,8 +149,10 @@ pub(crate) async fn watch(
                 // What failed is logged there, and tried again with the next edit.
                 let _ = supervisor.apply(&snapshot).await;
             }
-            _ = second.tick() => {
-                unready.set(supervisor.unready());
+            () = time::sleep(pause) => {
+                let reasons = supervisor.unready();
+                pause = if reasons.is_empty() { LOOK_EVERY } else { LOOK_SOON };
+                unready.set(reasons);
                 if let Some(progress) = &mut progress {
                     progress.tell(supervisor);
                 }
