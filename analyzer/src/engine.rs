@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use kinetic_api::{
     anomaly::Anomaly,
-    names::STATSD_CONTENT_TYPE,
+    names::{self, STATSD_CONTENT_TYPE},
     plan::{AnalyticKind, SourcePlan, TopologyPlan},
     resources::topology::SourceType,
 };
@@ -53,6 +53,8 @@ pub struct EngineCounters {
     pub messages: u64,
     /// Messages of a format that it cannot read.
     pub unknown_format: u64,
+    /// Messages of a profile that does not feed the source.
+    pub other_profile: u64,
     /// Values decoded.
     pub samples: u64,
     /// Lines that were not understood.
@@ -89,6 +91,7 @@ pub struct Engine {
     detector: Detector,
     messages: u64,
     unknown_format: u64,
+    other_profile: u64,
 }
 
 impl Engine {
@@ -110,12 +113,24 @@ impl Engine {
             idle_series_ms: idle_series_ms(plan, source),
         });
         let detector = Detector::new(plan, source, &active_since);
-        Self { source: read, active_since, windows, detector, messages: 0, unknown_format: 0 }
+        Self {
+            source: read,
+            active_since,
+            windows,
+            detector,
+            messages: 0,
+            unknown_format: 0,
+            other_profile: 0,
+        }
     }
 
     /// Takes a message in; windows that it closes are looked at.
     pub fn message(&mut self, message: &Input<'_>, out: &mut Vec<Anomaly>) {
         self.messages += 1;
+        if self.of_other_profile(message.routing_key) {
+            self.other_profile += 1;
+            return;
+        }
         match format(message, self.source.kind) {
             Some(Format::Statsd) => {
                 let context = MessageContext { origin: message.origin };
@@ -124,6 +139,14 @@ impl Engine {
             None => self.unknown_format += 1,
         }
         self.detector.take_found(out);
+    }
+
+    /// A stream may hold messages from when other profiles fed it, and a broker keeps a binding that an edit dropped.
+    fn of_other_profile(&self, routing_key: &str) -> bool {
+        let SourcePlan { kind, profiles, .. } = &self.source;
+        !profiles.is_empty()
+            && names::profile(kind.as_str(), routing_key)
+                .is_some_and(|profile| !profiles.iter().any(|fed| fed == profile))
     }
 
     /// Takes in a tick that was read back from the stream: the wall time.
@@ -209,6 +232,7 @@ impl Engine {
         EngineCounters {
             messages: self.messages,
             unknown_format: self.unknown_format,
+            other_profile: self.other_profile,
             samples: windows.samples,
             bad_lines: windows.bad_lines,
             late: windows.late,

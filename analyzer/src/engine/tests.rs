@@ -112,6 +112,29 @@ fn what_ended_before_it_was_active_is_history() {
 }
 
 #[test]
+fn only_its_profiles_feed_a_source() {
+    let mut plan = topology(vec![slow_host(4.0)]);
+    let mut engine = engine(&plan);
+    let send = |engine: &mut Engine, routing_key| {
+        let (body, timestamp_in_ms) = (b"page.checkout.time:1|ms".as_slice(), Some(START_MS));
+        let input = Input { body, routing_key, origin: Some("web-1"), timestamp_in_ms, ..Input::default() };
+        engine.message(&input, &mut Vec::new());
+        let EngineCounters { samples, other_profile, .. } = engine.counters();
+        (samples, other_profile)
+    };
+    assert_eq!(send(&mut engine, "statsd.web.web-1"), (1, 0));
+    assert_eq!(send(&mut engine, "statsd.database.db-1"), (1, 1));
+    assert_eq!(send(&mut engine, "statsd.webs"), (1, 2));
+    assert_eq!(send(&mut engine, "a.binding.of.the.users.own"), (2, 2));
+    plan.sources[0].profiles.push("database".into());
+    engine.reconfigure(&plan, 0, HashMap::new(), &mut Vec::new()).unwrap();
+    assert_eq!(send(&mut engine, "statsd.database.db-1"), (3, 2), "from the edit on");
+    plan.sources[0].profiles.clear();
+    engine.reconfigure(&plan, 0, HashMap::new(), &mut Vec::new()).unwrap();
+    assert_eq!(send(&mut engine, "statsd.cache.c-1"), (4, 2), "none named: all");
+}
+
+#[test]
 fn silence_is_told_by_ticks() {
     let dead = analytic("dead", "**", AnalyticKind::Absence { after_ms: 60_000, of: AbsenceOf::Source });
     let mut engine = engine(&topology(vec![dead]));

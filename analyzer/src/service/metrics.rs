@@ -89,6 +89,7 @@ impl SourceMetrics {
             ("future", now.future, self.last.future),
             ("untimed", now.untimed, self.last.untimed),
             ("series_limit", now.dropped_series, self.last.dropped_series),
+            ("other_profile", now.other_profile, self.last.other_profile),
             ("unknown_format", now.unknown_format, self.last.unknown_format),
         ];
         for (reason, now, last) in reasons {

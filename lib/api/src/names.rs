@@ -54,6 +54,12 @@ pub fn metrics_binding(kind: &str, profile: Option<&str>) -> String {
     }
 }
 
+/// The profile in the routing key of a message of this type; none if it is no such key.
+#[must_use]
+pub fn profile<'a>(kind: &str, routing_key: &'a str) -> Option<&'a str> {
+    routing_key.strip_prefix(kind)?.strip_prefix('.')?.split('.').next()
+}
+
 /// The `source` of an analytic's findings.
 #[must_use]
 pub fn analytic(customer: &str, topology: &str, analytic: &str) -> String {
