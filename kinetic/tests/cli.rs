@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     process::{Command, Output, Stdio},
 };
 
@@ -142,4 +142,28 @@ fn once_reads_standard_input_to_its_end() {
     assert!(stdout(&output).contains("0 findings; 0 mails delivered"), "{}", stdout(&output));
     assert_eq!(stdout(&kinetic(&["incidents", "--data", data])).trim(), "no incidents");
     assert_eq!(stdout(&kinetic(&["incidents", "--json", "--data", data])).trim(), "[]");
+}
+
+#[test]
+fn without_once_standard_input_is_followed_until_it_is_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let resources = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tests/resources/load.yaml");
+    let data = folder.path().to_str().unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_kinetic"))
+        .args(["run", "-f", resources, "--data", data, "--statsd", "-", "--admin", "off"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = run.stdin.take().unwrap();
+    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("statsd: standard input")));
+    input.write_all(b"host.load:200|g|#host:web-1\n").unwrap();
+    assert!(lines.any(|line| line.contains("INCIDENT") && line.contains("web-1's host.load")));
+    // It stays though the input has ended: windows go on, and mails.
+    drop(input);
+    assert!(lines.any(|line| line.contains("MAIL")));
+    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+    assert!(run.wait().unwrap().success());
 }

@@ -101,6 +101,9 @@ impl Intake {
                 Err(error) => warn!(%error, "no statsd over TCP; choose another address with --statsd-tcp"),
             }
         }
+        if self.stdin {
+            listening.addresses.push("standard input".to_owned());
+        }
         listening.running = Some(running);
         Ok(listening)
     }
@@ -114,6 +117,13 @@ pub(super) struct Listening {
 }
 
 impl Listening {
+    /// Takes lines from standard input beside the rest.
+    pub(super) fn follow_stdin(&self) {
+        if let Some(running) = &self.running {
+            running.follow_stdin();
+        }
+    }
+
     /// Ends the intake; what was taken is published.
     pub(super) async fn stop(self) {
         if let Some(running) = self.running

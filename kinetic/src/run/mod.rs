@@ -81,6 +81,9 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     serve_admin(&args, registry, &unready, &work).await?;
     let target = intake.target(&snapshot, &supervisor)?;
     let intakes = intake.listen(target, &stop).await?;
+    if intake.stdin {
+        intakes.follow_stdin();
+    }
     let delivering = tokio::spawn({
         let (alerts, work) = (Arc::clone(&alerts), work.clone());
         async move { alerts.deliver(work).await }

@@ -58,7 +58,7 @@ pub(crate) fn read(
         Err(fault) => problems.push(fault.at(file, None)),
         Ok(kind) => {
             let id = id(kind, &node);
-            let mut faults = Vec::new();
+            let mut faults = Vec::from_iter(version(&node));
             let resource = resource(&id, &node, before, &mut faults);
             problems.extend(faults.into_iter().map(|fault| fault.at(file, Some(id.clone()))));
             documents.push(Document { id, file: Arc::clone(file), node, resource });
@@ -66,8 +66,12 @@ pub(crate) fn read(
     }
 }
 
+fn api_version() -> String {
+    format!("{GROUP}/{VERSION}")
+}
+
+/// What a document is, if it is one of ours.
 fn kind(node: &Node) -> Result<Kind, Fault> {
-    let version = format!("{GROUP}/{VERSION}");
     let fault = |field: &str, message: String, fix: String| Fault {
         position: node.locate(field),
         field: field.into(),
@@ -76,7 +80,7 @@ fn kind(node: &Node) -> Result<Kind, Fault> {
     };
     let known = || Kind::ALL.map(Kind::as_str).join(", ");
     if !matches!(node.value, Value::Map(_)) {
-        let fix = format!("begin with apiVersion: {version} and kind: one of {}", known());
+        let fix = format!("begin with apiVersion: {} and kind: one of {}", api_version(), known());
         return Err(fault("", "this document is no resource".into(), fix));
     }
     let Some(kind) = node.text("kind") else {
@@ -93,14 +97,29 @@ fn kind(node: &Node) -> Result<Kind, Fault> {
         };
         return Err(fault("kind", format!("Kinetic knows no kind `{}`", shorten(kind)), fix));
     };
+    // Another group's resource has another group's fields: of ours, whatever the version, everything is checked.
     match node.text("apiVersion") {
-        Some(text) if text == version => Ok(found),
-        Some(other) => {
-            let message = format!("this version of Kinetic knows no `{}`", shorten(other));
-            Err(fault("apiVersion", message, format!("set it to {version}")))
-        }
-        None => Err(fault("apiVersion", "the field is missing".into(), format!("set it to {version}"))),
+        Some(text) if text.split('/').next() != Some(GROUP) => Err(unknown_version(node, text)),
+        _ => Ok(found),
     }
+}
+
+/// What is wrong with the version of a document of ours.
+fn version(node: &Node) -> Option<Fault> {
+    match node.text("apiVersion") {
+        Some(text) if text == api_version() => None,
+        Some(other) => Some(unknown_version(node, other)),
+        None => Some(version_fault(node, "the field is missing".into())),
+    }
+}
+
+fn unknown_version(node: &Node, text: &str) -> Fault {
+    version_fault(node, format!("this version of Kinetic knows no `{}`", shorten(text)))
+}
+
+fn version_fault(node: &Node, message: String) -> Fault {
+    let fix = format!("set it to {}", api_version());
+    Fault { position: node.locate("apiVersion"), field: "apiVersion".into(), message, fix }
 }
 
 /// What the document calls itself, as far as it does.

@@ -279,7 +279,7 @@ fn references() {
 
 #[test]
 fn documents() {
-    let cases: [(&str, &[&str]); 8] = [
+    let cases: [(&str, &[&str]); 9] = [
         (
             "kind: Topolgy\n",
             &[
@@ -295,10 +295,25 @@ fn documents() {
         (
             "apiVersion: kinetic.dev/v1\nkind: Alert\n",
             &[
-                "x.yaml:1:1: apiVersion: this version of Kinetic knows no `kinetic.dev/v1`; set it to kinetic.dev/v1alpha1",
+                "x.yaml:1:1: Alert: apiVersion: this version of Kinetic knows no `kinetic.dev/v1`; set it to kinetic.dev/v1alpha1",
+                "x.yaml:1:1: Alert: metadata: the field is missing; add it: what the resource is called",
+                "x.yaml:1:1: Alert: spec: the field is missing; add it: which findings become incidents, and who is told",
             ],
         ),
-        ("kind: Alert\n", &["x.yaml:1:1: apiVersion: the field is missing; set it to kinetic.dev/v1alpha1"]),
+        (
+            "kind: Alert\n",
+            &[
+                "x.yaml:1:1: Alert: apiVersion: the field is missing; set it to kinetic.dev/v1alpha1",
+                "x.yaml:1:1: Alert: metadata: the field is missing; add it: what the resource is called",
+                "x.yaml:1:1: Alert: spec: the field is missing; add it: which findings become incidents, and who is told",
+            ],
+        ),
+        (
+            "apiVersion: monitoring.example/v1\nkind: Alert\n",
+            &[
+                "x.yaml:1:1: apiVersion: this version of Kinetic knows no `monitoring.example/v1`; set it to kinetic.dev/v1alpha1",
+            ],
+        ),
         (
             "a: 1\n",
             &[
@@ -333,14 +348,14 @@ fn documents() {
 fn syntax() {
     let text = |text: &str| problems(&[("x.yaml", text.as_bytes())]);
     // One broken document does not hide what is wrong with the next.
-    let told = text("kind: [Alert\n---\nkind: Alert\n---\na:\n\tkind: Alert\n---\nkind: 'Alert\n");
+    let told = text("kind: [Alert\n---\nkind: Secret\n---\na:\n\tkind: Alert\n---\nkind: 'Alert\n");
     assert_eq!(told.len(), 4, "{told:#?}");
     assert!(
         told[0].ends_with("; close the `[`") || told[0].contains("close the list with `]`"),
         "{}",
         told[0]
     );
-    assert_eq!(told[1], "x.yaml:3:1: apiVersion: the field is missing; set it to kinetic.dev/v1alpha1");
+    assert!(told[1].starts_with("x.yaml:3:1: kind: Kinetic knows no kind `Secret`"), "{}", told[1]);
     assert!(
         told[2].starts_with("x.yaml:6:") && told[2].ends_with("; indent with spaces, not tabs"),
         "{}",

@@ -79,6 +79,18 @@ impl StatsdIntake {
         Ok(bound)
     }
 
+    /// Takes lines from standard input from now on, until it ends.
+    pub fn follow_stdin(&self) {
+        let (hand_over, metrics, cancel) =
+            (self.hand_over.clone(), self.metrics.clone(), self.cancel.clone());
+        self.listeners.spawn(async move {
+            match stdin::read(tokio::io::stdin(), &hand_over, &metrics, &cancel).await {
+                Ok(()) => tracing::info!("standard input has ended"),
+                Err(error) => tracing::error!(%error, "standard input is no longer read"),
+            }
+        });
+    }
+
     /// Reads standard input to its end and returns when the bus has confirmed all of it.
     pub async fn read_stdin(&self) -> Result<(), IntakeError> {
         self.read(tokio::io::stdin()).await
