@@ -76,3 +76,29 @@ fn a_broker_that_comes_back_is_used_again() {
     let (status, said) = again.interrupt();
     assert!(status.success(), "{status}\n{said}");
 }
+
+#[test]
+fn a_broker_that_never_was_is_waited_for_but_holds_up_no_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let resources = folder.path().join("resources.yaml");
+    fs::write(&resources, include_str!("resources/load.yaml")).unwrap();
+    let mut kinetic = Kinetic::start([
+        "run",
+        "-f",
+        resources.to_str().unwrap(),
+        "--data",
+        folder.path().join("data").to_str().unwrap(),
+        "--statsd",
+        &format!("127.0.0.1:{}", free_port()),
+        "--admin",
+        "off",
+        "--amqp",
+        &format!("amqp://127.0.0.1:{}", free_port()),
+    ]);
+    kinetic.wait_for("it is tried again for ever");
+    kinetic.wait_for("kinetic is running");
+    let (status, said) = kinetic.interrupt();
+    assert!(status.success(), "{status}\n{said}");
+    assert!(said.contains("Connection refused"), "{said}");
+    assert!(!said.contains("not everything ended in time") && !said.contains("ERROR"), "{said}");
+}

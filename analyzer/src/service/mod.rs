@@ -128,6 +128,9 @@ impl Analyzer {
         let mut sources: HashMap<String, mpsc::Sender<Command>> = HashMap::new();
         let mut report = Report::default();
         self.start_missing(&plan, &mut since, &mut sources, &mut tasks, &cancel).await?;
+        if cancel.is_cancelled() {
+            return Ok(report);
+        }
         info!(customer = %plan.customer, topology = %plan.name, sources = plan.sources.len(), analytics = plan.analytics.len(), "analyzer started");
         loop {
             tokio::select! {
@@ -202,12 +205,13 @@ impl Analyzer {
         cancel: &CancellationToken,
     ) -> Result<(), AnalyzerError> {
         let active = since.activate(plan, &self.config.mode)?;
-        let declared = self
-            .config
-            .bus
-            .declare(&declaration(plan))
-            .await
-            .map_err(|source| AnalyzerError::Bus { topology: plan.name.clone(), source })?;
+        // A broker that is away is waited for, but not by someone who wants to stop.
+        let Some(declared) = cancel.run_until_cancelled(self.config.bus.declare(&declaration(plan))).await
+        else {
+            return Ok(());
+        };
+        let declared =
+            declared.map_err(|source| AnalyzerError::Bus { topology: plan.name.clone(), source })?;
         for (index, source) in plan.sources.iter().enumerate() {
             if sources.contains_key(&source.name) {
                 continue;

@@ -77,7 +77,9 @@ impl SourceTask {
         cancel: CancellationToken,
     ) -> Result<Report, BusError> {
         let source = &self.plan.sources[self.index];
-        let reader = self.config.bus.read_stream(&source.stream, StreamOffset::First).await?;
+        let reader = self.config.bus.read_stream(&source.stream, StreamOffset::First);
+        let Some(reader) = cancel.run_until_cancelled(reader).await else { return Ok(Report::default()) };
+        let reader = reader?;
         let engine = Engine::new(&self.plan, self.index, self.config.limits, self.active_since.clone());
         let (end, input_done) = match &self.config.mode {
             Mode::Live => (None, CancellationToken::new()),

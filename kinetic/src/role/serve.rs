@@ -37,7 +37,10 @@ pub(super) async fn run(
         info!(address = %bound, "serving /healthz, /readyz and /metrics");
     }
     let mut supervisor = Supervisor::new(parts, work.clone());
-    supervisor.apply(&snapshot).await.context("a customer's vhost cannot be used")?;
+    let Some(applied) = stop.run_until_cancelled(supervisor.apply(&snapshot)).await else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    applied.context("a customer's vhost cannot be used")?;
     let delivering = alerts.map(|alerts| {
         let work = work.clone();
         tokio::spawn(async move { alerts.deliver(work).await })

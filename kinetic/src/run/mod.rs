@@ -72,7 +72,10 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     // Draining begins at the front: the intake ends first, what it took is worked off, then the rest ends.
     let work = CancellationToken::new();
     let mut supervisor = Supervisor::new(parts, work.clone());
-    supervisor.apply(&snapshot).await.context("a customer's vhost cannot be used")?;
+    let Some(applied) = stop.run_until_cancelled(supervisor.apply(&snapshot)).await else {
+        return Ok(if args.once { ExitCode::from(130) } else { ExitCode::SUCCESS });
+    };
+    applied.context("a customer's vhost cannot be used")?;
     if args.once {
         let (args, snapshot, stop) = (&args, &snapshot, &stop);
         return once::run(Once { args, snapshot, supervisor, alerts, intake, input_done, work, stop }).await;

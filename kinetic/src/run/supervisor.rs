@@ -146,8 +146,11 @@ impl Supervisor {
                 (Arc::clone(alerts), bus.clone(), name.to_owned(), cancel.clone());
             tokio::spawn(async move {
                 loop {
-                    let declared = bus.declare(&service::anomalies()).await.map_err(|e| e.to_string());
-                    let served = match declared {
+                    let anomalies = service::anomalies();
+                    let Some(declared) = cancel.run_until_cancelled(bus.declare(&anomalies)).await else {
+                        return;
+                    };
+                    let served = match declared.map_err(|e| e.to_string()) {
                         Ok(_) => alerts
                             .serve(customer.clone(), bus.clone(), receiver.clone(), cancel.clone())
                             .await
