@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 /// Generous: a loaded machine is slow, a wrong program stays wrong.
 const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -80,6 +82,17 @@ pub fn kinetic_with_input<A: AsRef<OsStr>>(
     let output = Command::new(binary()).args(args).stdin(input).output().expect("kinetic starts");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// What `kinetic incidents` lists of a data folder.
+///
+/// # Panics
+/// If it cannot be read.
+#[must_use]
+pub fn incidents(data: &Path) -> Vec<Value> {
+    let listed = kinetic([OsStr::new("incidents"), "--json".as_ref(), "--data".as_ref(), data.as_ref()])
+        .expect_success();
+    serde_json::from_str(&listed.stdout).expect("--json prints JSON")
 }
 
 impl Kinetic {

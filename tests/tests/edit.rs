@@ -2,18 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{fs, path::Path};
+use std::fs;
 
 use kinetic_tests::{
     load::Load,
-    process::{self, Kinetic, eventually, free_port},
+    process::{Kinetic, eventually, free_port, incidents},
 };
 use serde_json::Value;
-
-fn incidents(data: &Path) -> Vec<Value> {
-    let listed = process::kinetic(["incidents", "--json", "--data", data.to_str().unwrap()]).expect_success();
-    serde_json::from_str(&listed.stdout).unwrap()
-}
 
 #[test]
 fn edits_take_effect_and_broken_ones_do_not() {

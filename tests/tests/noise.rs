@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use kinetic_tests::process::{binary, kinetic, kinetic_with_input};
+use kinetic_tests::process::{binary, incidents, kinetic_with_input};
 use serde_json::Value;
 
 /// The incidents of a day of noise, and what `run` printed at its end.
@@ -23,12 +23,11 @@ fn a_day(tails: &str) -> (Vec<Value>, String) {
         .spawn()
         .unwrap();
     let lines = generate.stdout.take().unwrap();
-    let data = data.to_str().unwrap();
-    let run = ["run", "-f", resources.to_str().unwrap(), "--data", data, "--statsd", "-", "--once"];
+    let (resources, folder) = (resources.to_str().unwrap(), data.to_str().unwrap());
+    let run = ["run", "-f", resources, "--data", folder, "--statsd", "-", "--once"];
     let ended = kinetic_with_input(run, lines).expect_success();
     assert!(generate.wait().unwrap().success());
-    let listed = kinetic(["incidents", "--json", "--data", data]).expect_success();
-    (serde_json::from_str(&listed.stdout).unwrap(), ended.stdout)
+    (incidents(&data), ended.stdout)
 }
 
 #[test]

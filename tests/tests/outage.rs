@@ -2,19 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{fs, path::Path};
+use std::fs;
 
 use kinetic_tests::{
     load::Load,
-    process::{self, Kinetic, eventually, free_port},
+    process::{self, Kinetic, eventually, free_port, incidents},
     rabbitmq::RabbitMq,
 };
 use serde_json::Value;
-
-fn incidents(data: &Path) -> Vec<Value> {
-    let listed = process::kinetic(["incidents", "--json", "--data", data.to_str().unwrap()]).expect_success();
-    serde_json::from_str(&listed.stdout).unwrap()
-}
 
 #[test]
 fn a_broker_that_comes_back_is_used_again() {

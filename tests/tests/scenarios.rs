@@ -33,15 +33,13 @@ struct Outcome {
 }
 
 fn outcome(folder: &Path, truth: &Path) -> Outcome {
-    let listed =
-        process::kinetic(["incidents", "--json", "--data", folder.to_str().unwrap()]).expect_success();
     let mails = fs::read_dir(folder.join("mail")).map_or_else(
         |_| Vec::new(),
         |entries| entries.map(|e| fs::read_to_string(e.unwrap().path()).unwrap()).collect(),
     );
     Outcome {
         truth: serde_json::from_slice(&fs::read(truth).unwrap()).unwrap(),
-        incidents: serde_json::from_str::<Vec<Value>>(&listed.stdout).unwrap(),
+        incidents: process::incidents(folder),
         mails,
     }
 }
