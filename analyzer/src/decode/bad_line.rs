@@ -1,6 +1,6 @@
 //! Why a line was not understood.
 
-use super::statsd::{MAX_LINE, MAX_NAME, MAX_TAGS};
+use super::limits::{MAX_LINE, MAX_NAME, MAX_TAGS};
 
 /// Why a line was not understood; it costs that line only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! [`origin`] says which feed a series belongs to.
 
 pub mod bad_line;
+pub mod limits;
 pub mod number;
 pub mod origin;
 pub mod series;

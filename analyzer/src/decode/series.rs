@@ -2,7 +2,7 @@
 
 use super::{
     bad_line::BadLineReason,
-    statsd::{MAX_NAME, MAX_TAGS},
+    limits::{MAX_NAME, MAX_TAGS},
 };
 
 /// What a line calls its series.

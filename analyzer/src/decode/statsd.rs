@@ -10,14 +10,7 @@
 
 use memchr::memchr;
 
-use super::{MetricType, bad_line::BadLineReason, number};
-
-/// The longest line in bytes.
-pub const MAX_LINE: usize = 8 * 1024;
-/// The longest name in bytes.
-pub const MAX_NAME: usize = 500;
-/// The most tags of a line.
-pub const MAX_TAGS: usize = 50;
+use super::{MetricType, bad_line::BadLineReason, limits::MAX_LINE, number};
 
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,17 +1,10 @@
-//! What every kind of analytic does. A further kind is one more file and one more line here.
+//! What every kind of analytic does.
 
 use std::fmt;
 
-use kinetic_api::{
-    anomaly::Anomaly,
-    plan::{AnalyticKind, AnalyticPlan},
-    resources::topology::AnalyticState,
-};
+use kinetic_api::{anomaly::Anomaly, plan::AnalyticPlan, resources::topology::AnalyticState};
 
-use super::{
-    absence, cluster::ClusterAnalysis, finding::Closing, stddev::StddevAnalysis, subjects::Slot,
-    subjects::Subjects, threshold::ThresholdAnalysis,
-};
+use super::{finding::Closing, subjects::Slot, subjects::Subjects};
 use crate::window::{Accumulator, SeriesId};
 
 /// A number that an analytic looks at, in the window that is closing.
@@ -47,15 +40,4 @@ pub trait Analysis: fmt::Debug + Send {
 
     /// Takes edited parameters, which [`fits`](super::structure::fits) what it is, and keeps all it knows.
     fn edit(&mut self, plan: &AnalyticPlan);
-}
-
-/// The analytic that a plan describes, for windows of this many milliseconds.
-#[must_use]
-pub fn new(plan: &AnalyticPlan, interval_ms: i64) -> Box<dyn Analysis> {
-    match &plan.kind {
-        AnalyticKind::Cluster(cluster) => Box::new(ClusterAnalysis::new(plan, cluster, interval_ms)),
-        AnalyticKind::Stddev(stddev) => Box::new(StddevAnalysis::new(plan, stddev, interval_ms)),
-        AnalyticKind::Threshold(rule) => Box::new(ThresholdAnalysis::new(plan, *rule)),
-        AnalyticKind::Absence { after_ms, of } => absence::new(plan, *after_ms, *of, interval_ms),
-    }
 }

@@ -18,13 +18,14 @@ use super::{
     expectation::{Expectation, UNREACHABLE, score, strays},
     explain::Topic,
     figures::{Unit, number},
-    finding::{Band, Closing, Telling, Verdict, history},
+    finding::{Band, Closing, Telling, history},
     groups::{Group, GroupId, GroupName, Groups},
     history::{History, WINDOWS},
     leave_one_out::{LeaveOneOut, degrees_of_freedom, others},
     roster::{Roster, Turned},
     subjects::{Slot, Subjects},
     tail::Lines,
+    verdict::Verdict,
 };
 use crate::window::{Accumulator, SeriesId};
 

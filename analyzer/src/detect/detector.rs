@@ -10,11 +10,11 @@ use kinetic_api::{
 };
 
 use super::{
-    analysis::{self, Analysis, Sample},
+    analysis::{Analysis, Sample},
     cluster::usable,
     explain::withdrawn,
     finding::{Closing, Scope, number, time},
-    structure,
+    kinds, structure,
     subjects::{Binding, Subjects, Watched},
 };
 use crate::{
@@ -80,7 +80,7 @@ impl Detector {
             .map(|(plan, active_since_ms)| Watch {
                 plan: plan.clone(),
                 active_since_ms,
-                analysis: analysis::new(plan, scope.interval_ms),
+                analysis: kinds::new(plan, scope.interval_ms),
             })
             .collect();
         Self { scope, watches, subjects: Subjects::default(), window: None, found: Vec::new() }

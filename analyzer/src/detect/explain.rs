@@ -6,7 +6,7 @@ use kinetic_api::{series::SeriesName, statistic::Statistic};
 
 use super::{
     figures::{Unit, number, span},
-    finding::Verdict,
+    verdict::Verdict,
 };
 
 /// More standard deviations than this say no more.

@@ -1,8 +1,8 @@
 //! What is odd, and what is said of it.
 //!
 //! A [`Detector`] binds each series to the analytics that look at it when it first appears, and shows them every window that
-//! closes. Each kind of analytic is an `analysis::Analysis`: `cluster` (feeds and their peers: `groups`, `leave_one_out`),
-//! `stddev` (a series and its past: `baseline`), `threshold`, `absence` and `silent_series`. What they have in common:
+//! closes. Each of `kinds` is an `analysis::Analysis`: `cluster` (feeds and their peers: `groups`, `leave_one_out`),
+//! `stddev` (a series and its past: `baseline`), `threshold`, `absence` and `silent_series` (`patience`). What they have in common:
 //! `expectation` and `tail` (how far off is far), `roster` and `persistence` (k of the last m windows), `history` and
 //! `trail` (the picture), `finding` and `explain` (what is told).
 
@@ -17,7 +17,9 @@ mod figures;
 mod finding;
 mod groups;
 mod history;
+mod kinds;
 mod leave_one_out;
+mod patience;
 mod persistence;
 #[cfg(test)]
 mod rig;
@@ -31,5 +33,6 @@ mod tail;
 mod tests;
 mod threshold;
 mod trail;
+mod verdict;
 
 pub use detector::{AnalyticReport, Detector};

@@ -5,9 +5,10 @@ use std::mem;
 use kinetic_api::{anomaly::Anomaly, resources::topology::Persistence};
 
 use super::{
-    finding::{Closing, Telling, Verdict},
+    finding::{Closing, Telling},
     persistence::{Oddities, Turn},
     subjects::Slot,
+    verdict::Verdict,
 };
 
 /// Who holds a slot has not dismissed it.

@@ -10,10 +10,10 @@ use kinetic_api::{
 };
 
 use super::{
-    absence::Patience,
     analysis::{Analysis, Sample},
     explain::Topic,
     finding::Closing,
+    patience::Patience,
     subjects::{Slot, Subjects},
 };
 use crate::{decode::MetricType, window::SeriesId};

@@ -13,12 +13,13 @@ use super::{
     expectation::{Expectation, UNREACHABLE, score, strays},
     explain::Topic,
     figures::number,
-    finding::{Band, Closing, Telling, Verdict, history},
+    finding::{Band, Closing, Telling, history},
     persistence::Turn,
     roster::{Roster, Turned},
     subjects::{Slot, Subjects},
     tail::Lines,
     trail::Trail,
+    verdict::Verdict,
 };
 use crate::window::SeriesId;
 

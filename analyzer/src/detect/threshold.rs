@@ -11,9 +11,10 @@ use super::{
     analysis::{Analysis, Sample},
     explain::Topic,
     figures::number,
-    finding::{Band, Closing, Telling, Verdict, history},
+    finding::{Band, Closing, Telling, history},
     roster::{Roster, Turned},
     subjects::{Slot, Subjects},
+    verdict::Verdict,
 };
 use crate::window::SeriesId;
 

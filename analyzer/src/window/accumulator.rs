@@ -2,7 +2,7 @@
 
 use kinetic_api::statistic::Statistic;
 
-use super::{distinct::Distinct, quantiles::Quantiles, sink::Needs};
+use super::{distinct::Distinct, needs::Needs, quantiles::Quantiles};
 use crate::decode::MetricType;
 
 /// What a window knows of one series: its samples, each counted by its weight (the inverse of its sampling rate).

@@ -8,6 +8,7 @@ pub mod accumulator;
 pub mod counters;
 pub mod distinct;
 pub mod hash;
+pub mod needs;
 pub mod quantiles;
 mod registry;
 pub mod sink;
@@ -17,5 +18,6 @@ pub mod windows;
 
 pub use accumulator::Accumulator;
 pub use counters::Counters;
-pub use sink::{Needs, SeriesId, Window, WindowSink};
+pub use needs::Needs;
+pub use sink::{SeriesId, Window, WindowSink};
 pub use windows::{MessageContext, WindowConfig, Windows};

@@ -1,10 +1,8 @@
 //! Whoever looks at the windows.
 
-use std::ops::BitOr;
+use kinetic_api::series::SeriesName;
 
-use kinetic_api::{series::SeriesName, statistic::Statistic};
-
-use super::accumulator::Accumulator;
+use super::{accumulator::Accumulator, needs::Needs};
 use crate::decode::MetricType;
 
 /// A series' number: dense from 0, used again once the series is evicted.
@@ -18,41 +16,6 @@ pub struct Window {
     pub start_ms: i64,
     /// The first millisecond after it.
     pub end_ms: i64,
-}
-
-/// What somebody asks of a series beyond what costs nothing (count, rate, sum, mean, min, max, last).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
-    /// The percentiles.
-    pub quantiles: bool,
-    /// How many members a set has.
-    pub cardinality: bool,
-    /// The standard deviation.
-    pub moments: bool,
-}
-
-impl Needs {
-    /// What this statistic takes.
-    #[must_use]
-    pub const fn of(statistic: Statistic) -> Self {
-        Self {
-            quantiles: statistic.quantile().is_some(),
-            cardinality: matches!(statistic, Statistic::Cardinality),
-            moments: matches!(statistic, Statistic::Stddev),
-        }
-    }
-}
-
-impl BitOr for Needs {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self {
-            quantiles: self.quantiles | other.quantiles,
-            cardinality: self.cardinality | other.cardinality,
-            moments: self.moments | other.moments,
-        }
-    }
 }
 
 /// Whoever looks at the windows.

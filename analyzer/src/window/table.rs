@@ -11,7 +11,8 @@ use hashbrown::HashMap;
 
 use super::{
     accumulator::Accumulator,
-    sink::{Needs, SeriesId, Window, WindowSink},
+    needs::Needs,
+    sink::{SeriesId, Window, WindowSink},
 };
 use crate::decode::{
     MetricType,

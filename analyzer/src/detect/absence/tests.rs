@@ -1,4 +1,4 @@
-use kinetic_api::anomaly::State;
+use kinetic_api::{anomaly::State, plan::AnalyticKind};
 
 use super::*;
 use crate::detect::rig::{Rig, analytic, brief, named, topology};

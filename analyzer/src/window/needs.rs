@@ -1,0 +1,40 @@
+//! What an accumulator must keep, by what is asked of it.
+
+use std::ops::BitOr;
+
+use kinetic_api::statistic::Statistic;
+
+/// What somebody asks of a series beyond what costs nothing (count, rate, sum, mean, min, max, last).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The percentiles.
+    pub quantiles: bool,
+    /// How many members a set has.
+    pub cardinality: bool,
+    /// The standard deviation.
+    pub moments: bool,
+}
+
+impl Needs {
+    /// What this statistic takes.
+    #[must_use]
+    pub const fn of(statistic: Statistic) -> Self {
+        Self {
+            quantiles: statistic.quantile().is_some(),
+            cardinality: matches!(statistic, Statistic::Cardinality),
+            moments: matches!(statistic, Statistic::Stddev),
+        }
+    }
+}
+
+impl BitOr for Needs {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self {
+            quantiles: self.quantiles | other.quantiles,
+            cardinality: self.cardinality | other.cardinality,
+            moments: self.moments | other.moments,
+        }
+    }
+}
