@@ -17,9 +17,11 @@ test: ## run every test, installing or naming what it needs
 	@scripts/prerequisites
 	@scripts/test
 
-lint: ## formatting and clippy, as CI runs them
+lint: ## formatting, clippy and the policy for dependencies, as CI runs them
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
+	else echo "skipped: deny.toml is not checked (cargo install cargo-deny)"; fi
 
 bench: ## print the benchmarks, beside peers and raw limits
 	@scripts/prerequisites
