@@ -57,6 +57,8 @@ struct Running {
     engine: Engine,
     reader: StreamReader,
     identity: watch::Sender<Option<Uuid>>,
+    /// Ends the task.
+    cancel: CancellationToken,
     ticker: CancellationToken,
     /// The offset of the last message that was taken in.
     offset: Option<u64>,
@@ -93,6 +95,7 @@ impl SourceTask {
             engine,
             reader,
             identity: watch::channel(self.created.then(Uuid::new_v4)).0,
+            cancel: cancel.clone(),
             ticker: cancel.child_token(),
             offset: None,
             last_tick: None,
@@ -275,7 +278,7 @@ impl Running {
         self.publish(found).await;
         if new_interval && self.report.is_none() {
             self.ticker.cancel();
-            self.ticker = CancellationToken::new();
+            self.ticker = self.cancel.child_token();
             self.start_ticker();
         }
         self.tell();
