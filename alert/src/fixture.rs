@@ -74,6 +74,7 @@ pub fn finding() -> Finding {
         origin: "web-3".into(),
         tags: vec![("env".into(), "prod".into())],
         statistic: Statistic::Mean,
+        measure: None,
         interval_ms: 10_000,
         value: Some(912.0),
         expected: Some(118.0),

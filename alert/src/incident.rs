@@ -161,6 +161,9 @@ pub struct Facts {
     pub tags: Vec<(String, String)>,
     /// What was looked at.
     pub statistic: Statistic,
+    /// What was looked at, in words, where that is more than a statistic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<String>,
     /// The value; absent for `absence`.
     pub value: Option<f64>,
     /// What was expected.
@@ -188,6 +191,7 @@ impl From<&Finding> for Facts {
             source: finding.metrics_source.clone(),
             tags: finding.tags.clone(),
             statistic: finding.statistic,
+            measure: finding.measure.clone(),
             value: finding.value,
             expected: finding.expected,
             stddev: finding.stddev,

@@ -1,17 +1,15 @@
 //! Draws a finding's windows: what was expected behind, the peers in thin lines, the feed in front.
 
 use kinetic_api::anomaly::{AnalyticName, Anomaly, Finding};
-use plotters::style::{
-    RGBColor,
-    text_anchor::{HPos, VPos},
-};
-
-use super::{
-    ChartError, HEIGHT, WIDTH,
+use kinetic_chart::{
+    DrawError, HPos, RGBColor, VPos,
     canvas::{Canvas, Point, Words},
+    figures::number,
+    runs,
     scale::{Scale, time_ticks, value_range, value_ticks},
 };
-use crate::mail::number;
+
+use super::{HEIGHT, WIDTH};
 
 const WHITE: RGBColor = RGBColor(255, 255, 255);
 const INK: RGBColor = RGBColor(28, 33, 40);
@@ -32,13 +30,15 @@ const BOTTOM: i32 = HEIGHT.cast_signed() - 64;
 const MARGIN: i32 = WIDTH.cast_signed() - 28;
 /// The second line of words.
 const SECOND: i32 = 62;
+/// How wide the words may be that say what was looked at, so that the key has room beside them.
+const MEASURE: i32 = 560;
 
 const TITLE: Words = Words { size: 26, bold: true, color: INK, horizontal: HPos::Left, vertical: VPos::Top };
 const LABEL: Words =
     Words { size: 20, bold: false, color: SOFT, horizontal: HPos::Left, vertical: VPos::Center };
 
 /// Where values and times lie.
-struct Plot<'a> {
+pub(super) struct Plot<'a> {
     finding: &'a Finding,
     x: Scale,
     y: Scale,
@@ -48,8 +48,7 @@ struct Plot<'a> {
 }
 
 /// Draws a finding's chart.
-pub(super) fn chart(canvas: &Canvas<'_, '_>, anomaly: &Anomaly) -> Result<(), ChartError> {
-    let plot = Plot::new(anomaly).ok_or(ChartError::Empty)?;
+pub(super) fn chart(canvas: &Canvas<'_, '_>, plot: &Plot<'_>, anomaly: &Anomaly) -> Result<(), DrawError> {
     canvas.fill(WHITE)?;
     plot.firing(canvas, anomaly)?;
     plot.band(canvas)?;
@@ -62,7 +61,8 @@ pub(super) fn chart(canvas: &Canvas<'_, '_>, anomaly: &Anomaly) -> Result<(), Ch
 }
 
 impl<'a> Plot<'a> {
-    fn new(anomaly: &'a Anomaly) -> Option<Self> {
+    /// None where there is no window to show.
+    pub(super) fn new(anomaly: &'a Anomaly) -> Option<Self> {
         let finding = &anomaly.data;
         let times: Vec<i64> = finding.history.iter().map(|window| window.time.as_second()).collect();
         let (first, last) = (*times.first()?, *times.last()?);
@@ -83,7 +83,7 @@ impl<'a> Plot<'a> {
     }
 
     /// The windows in which it fires, shaded.
-    fn firing(&self, canvas: &Canvas<'_, '_>, anomaly: &Anomaly) -> Result<(), ChartError> {
+    fn firing(&self, canvas: &Canvas<'_, '_>, anomaly: &Anomaly) -> Result<(), DrawError> {
         let from = self.x.px(anomaly.data.since.as_second() as f64);
         let to = match anomaly.data.state {
             kinetic_api::anomaly::State::Firing => RIGHT,
@@ -102,7 +102,7 @@ impl<'a> Plot<'a> {
     }
 
     /// What was expected: from the lower to the upper end, as an area for each run of windows that have both.
-    fn band(&self, canvas: &Canvas<'_, '_>) -> Result<(), ChartError> {
+    fn band(&self, canvas: &Canvas<'_, '_>) -> Result<(), DrawError> {
         let history = &self.finding.history;
         let both = |n: usize| history[n].lower.zip(history[n].upper);
         for run in runs(history.len(), |n| both(n).is_some()) {
@@ -115,7 +115,7 @@ impl<'a> Plot<'a> {
         Ok(())
     }
 
-    fn grid(&self, canvas: &Canvas<'_, '_>) -> Result<(), ChartError> {
+    fn grid(&self, canvas: &Canvas<'_, '_>) -> Result<(), DrawError> {
         for tick in value_ticks(self.values, 5) {
             let y = self.y.px(tick);
             canvas.line(&[(LEFT, y), (RIGHT, y)], GRID, 1)?;
@@ -134,7 +134,7 @@ impl<'a> Plot<'a> {
     }
 
     /// The middle of the band, and the line of a threshold.
-    fn expected(&self, canvas: &Canvas<'_, '_>) -> Result<(), ChartError> {
+    fn expected(&self, canvas: &Canvas<'_, '_>) -> Result<(), DrawError> {
         self.polyline(canvas, |n| self.finding.history[n].expected, EXPECTED, 2)?;
         match threshold(self.finding) {
             Some(line) => {
@@ -145,14 +145,14 @@ impl<'a> Plot<'a> {
         }
     }
 
-    fn peers(&self, canvas: &Canvas<'_, '_>) -> Result<(), ChartError> {
+    fn peers(&self, canvas: &Canvas<'_, '_>) -> Result<(), DrawError> {
         for line in self.finding.peers.iter().flat_map(|peers| &peers.lines) {
             self.polyline(canvas, |n| line.values.get(n).copied().flatten(), PEER, 1)?;
         }
         Ok(())
     }
 
-    fn feed(&self, canvas: &Canvas<'_, '_>) -> Result<(), ChartError> {
+    fn feed(&self, canvas: &Canvas<'_, '_>) -> Result<(), DrawError> {
         let value = |n: usize| self.finding.history[n].value;
         self.polyline(canvas, value, FEED, 4)?;
         let Some((last, value)) = (0..self.times.len()).rev().find_map(|n| Some((n, value(n)?))) else {
@@ -178,7 +178,7 @@ impl<'a> Plot<'a> {
         value: impl Fn(usize) -> Option<f64>,
         color: RGBColor,
         width: u32,
-    ) -> Result<(), ChartError> {
+    ) -> Result<(), DrawError> {
         for run in runs(self.times.len(), |n| value(n).is_some_and(f64::is_finite)) {
             let points: Vec<Point> = run.filter_map(|n| Some(self.at(n, value(n)?))).collect();
             match points.as_slice() {
@@ -189,7 +189,7 @@ impl<'a> Plot<'a> {
         Ok(())
     }
 
-    fn legend(&self, canvas: &Canvas<'_, '_>) -> Result<(), ChartError> {
+    fn legend(&self, canvas: &Canvas<'_, '_>) -> Result<(), DrawError> {
         let finding = self.finding;
         let feed = if finding.origin.is_empty() { "this series" } else { &finding.origin };
         let mut items = vec![(feed.to_owned(), FEED, 4)];
@@ -212,7 +212,7 @@ impl<'a> Plot<'a> {
         }
         let mut x = MARGIN;
         for (text, color, width) in items.iter().rev() {
-            let text = shorten(text, LABEL, 280)?;
+            let text = LABEL.shorten(text, 280)?;
             x -= LABEL.width(&text)?;
             canvas.words(&text, (x, SECOND), LABEL)?;
             canvas.line(&[(x - 34, SECOND), (x - 8, SECOND)], *color, *width)?;
@@ -223,42 +223,18 @@ impl<'a> Plot<'a> {
 }
 
 /// The metric and where, and what was looked at.
-fn title(canvas: &Canvas<'_, '_>, finding: &Finding) -> Result<(), ChartError> {
+fn title(canvas: &Canvas<'_, '_>, finding: &Finding) -> Result<(), DrawError> {
     let series = finding.series().to_string();
     let name = if series.is_empty() { &finding.metrics_source } else { &series };
-    let text = shorten(name, TITLE, MARGIN - LEFT)?;
+    let text = TITLE.shorten(name, MARGIN - LEFT)?;
     canvas.words(&text, (LEFT, 12), TITLE)?;
     let seconds = finding.interval_ms as f64 / 1_000.0;
-    let what = format!("{} per {} s", finding.statistic, number(seconds));
-    canvas.words(&what, (LEFT, SECOND), LABEL)
+    let what = format!("{}, windows of {} s", finding.measured(), number(seconds));
+    canvas.words(&LABEL.shorten(&what, MEASURE)?, (LEFT, SECOND), LABEL)
 }
 
 /// The line of a threshold.
 fn threshold(finding: &Finding) -> Option<f64> {
     (finding.analytic_kind == AnalyticName::Threshold && finding.threshold.is_finite())
         .then_some(finding.threshold)
-}
-
-/// The runs of indices below `length` for which `holds`.
-fn runs(length: usize, holds: impl Fn(usize) -> bool) -> Vec<std::ops::Range<usize>> {
-    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
-    for n in (0..length).filter(|&n| holds(n)) {
-        match runs.last_mut() {
-            Some(run) if run.end == n => run.end += 1,
-            _ => runs.push(n..n + 1),
-        }
-    }
-    runs
-}
-
-/// As much of a text as fits, with an ellipsis for the rest.
-fn shorten(text: &str, words: Words, room: i32) -> Result<String, ChartError> {
-    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect();
-    if words.width(&text)? <= room {
-        return Ok(text);
-    }
-    while !text.is_empty() && words.width(&format!("{text}…"))? > room {
-        text.pop();
-    }
-    Ok(format!("{text}…"))
 }

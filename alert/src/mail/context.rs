@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use kinetic_chart::figures::{number, span, utc};
 use serde::Serialize;
 
-use super::{
-    number::{number, span, utc},
-    phrase,
-};
+use super::phrase;
 use crate::notification::{Entry, Notification};
 
 /// What a template sees. All names are as written here in camelCase: `{{ incidents[0].valueText }}`.
@@ -61,7 +59,7 @@ pub(crate) struct IncidentContext<'a> {
     pub(crate) metric: &'a str,
     pub(crate) origin: &'a str,
     pub(crate) tags: BTreeMap<&'a str, &'a str>,
-    pub(crate) statistic: &'static str,
+    pub(crate) statistic: &'a str,
     /// Numbers as they are, none where there is none; the `…Text` below are rounded, for people.
     pub(crate) value: Option<f64>,
     pub(crate) expected: Option<f64>,
@@ -126,7 +124,7 @@ fn incident<'a>(entry: &'a Entry, charts: &[(String, String)]) -> IncidentContex
         metric: &entry.metric,
         origin: &entry.origin,
         tags: pairs(&facts.tags),
-        statistic: facts.statistic.as_str(),
+        statistic: facts.measure.as_deref().unwrap_or(facts.statistic.as_str()),
         value: facts.value,
         expected: facts.expected,
         deviation: facts.deviation,

@@ -1,7 +1,6 @@
 //! A message becomes a mail: text and HTML, with a chart for each of the first incidents.
 
 mod context;
-mod number;
 mod phrase;
 mod template;
 
@@ -26,8 +25,6 @@ use crate::{
     notification::{Entry, Notification},
     store::Parcel,
 };
-
-pub(crate) use number::number;
 
 /// The charts that a mail shows at most.
 pub(crate) const MAX_CHARTS: usize = 3;

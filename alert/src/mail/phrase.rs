@@ -1,8 +1,8 @@
 //! What, where and how much, in one line.
 
 use kinetic_api::{anomaly::AnalyticName, resources::topology::Direction, statistic::Statistic};
+use kinetic_chart::figures::{number, span};
 
-use super::number::{number, span};
 use crate::{
     group::{Phase, Reason},
     incident::Facts,
@@ -76,9 +76,10 @@ fn common(entries: &[&Entry], all: usize) -> String {
 /// `web-3: page.checkout.time`; the statistic where it is not the usual one.
 fn what(entry: &Entry) -> String {
     let metric = if entry.metric.is_empty() { &entry.facts.source } else { &entry.metric };
-    let statistic = match (entry.facts.kind, entry.facts.statistic) {
-        (AnalyticName::Absence, _) | (_, Statistic::Mean | Statistic::Last) => String::new(),
-        (_, other) => format!(" ({other})"),
+    let statistic = match (entry.facts.kind, entry.facts.statistic, &entry.facts.measure) {
+        (_, _, Some(measure)) => format!(" ({measure})"),
+        (AnalyticName::Absence, ..) | (_, Statistic::Mean | Statistic::Last, None) => String::new(),
+        (_, other, None) => format!(" ({other})"),
     };
     let origin = if entry.origin.is_empty() { String::new() } else { format!("{}: ", entry.origin) };
     format!("{origin}{metric}{statistic}")

@@ -5,10 +5,10 @@ use std::sync::Once;
 use plotters::style::{FontStyle, register_font};
 
 /// The family's name.
-pub(super) const FAMILY: &str = "sans-serif";
+pub(crate) const FAMILY: &str = "sans-serif";
 
 /// Makes the font known, once.
-pub(super) fn register() {
+pub(crate) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for (style, bytes) in

@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 /// A number in four significant digits, whole ones up to a billion whole; very large and very small ones in scientific notation.
-pub(crate) fn number(value: f64) -> String {
+#[must_use]
+pub fn number(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
         return value.to_string();
@@ -37,12 +38,14 @@ fn plain(digits: &str) -> &str {
 }
 
 /// A time in UTC, such as `2026-11-21 10:33:20 UTC`.
-pub(crate) fn utc(time: Timestamp) -> String {
+#[must_use]
+pub fn utc(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// A span in its two largest units, such as `1h 5m`.
-pub(crate) fn span(span: SignedDuration) -> String {
+#[must_use]
+pub fn span(span: SignedDuration) -> String {
     let seconds = span.as_secs().max(0);
     let units =
         [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];

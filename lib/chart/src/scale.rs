@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 /// A linear way from values to pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Scale {
+pub struct Scale {
     low: f64,
     high: f64,
     from_px: f64,
@@ -12,12 +12,15 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    pub(super) const fn new((low, high): (f64, f64), (from_px, to_px): (f64, f64)) -> Self {
+    /// From these values, lowest first, to these pixels.
+    #[must_use]
+    pub const fn new((low, high): (f64, f64), (from_px, to_px): (f64, f64)) -> Self {
         Self { low, high, from_px, to_px }
     }
 
     /// The pixel of a value; what lies outside is moved to the edge.
-    pub(super) fn px(&self, value: f64) -> i32 {
+    #[must_use]
+    pub fn px(&self, value: f64) -> i32 {
         // Halves keep the extent of f64's largest values finite.
         let part = (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0);
         let part = if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.5 };
@@ -28,7 +31,8 @@ impl Scale {
 }
 
 /// The range of values to show: all of `values`, of `band` as much as does not squeeze them, and some air.
-pub(super) fn value_range(values: impl Iterator<Item = f64>, band: impl Iterator<Item = f64>) -> (f64, f64) {
+#[must_use]
+pub fn value_range(values: impl Iterator<Item = f64>, band: impl Iterator<Item = f64>) -> (f64, f64) {
     let extent = |values: &mut dyn Iterator<Item = f64>| {
         values.filter(|v| v.is_finite()).fold(None, |range: Option<(f64, f64)>, v| {
             Some(range.map_or((v, v), |(low, high)| (low.min(v), high.max(v))))
@@ -58,7 +62,8 @@ pub(super) fn value_range(values: impl Iterator<Item = f64>, band: impl Iterator
 }
 
 /// At most `most` round values within a range.
-pub(super) fn value_ticks((low, high): (f64, f64), most: usize) -> Vec<f64> {
+#[must_use]
+pub fn value_ticks((low, high): (f64, f64), most: usize) -> Vec<f64> {
     let rough = (high / 2.0 - low / 2.0) / most as f64 * 2.0;
     if !rough.is_finite() || rough <= 0.0 {
         return vec![];
@@ -77,7 +82,8 @@ const TIME_STEPS: [i64; 22] = [
 ];
 
 /// At most `most` round times in `from..=to` (seconds since the epoch), with their labels in UTC.
-pub(super) fn time_ticks(from_s: i64, to_s: i64, most: i64) -> Vec<(i64, String)> {
+#[must_use]
+pub fn time_ticks(from_s: i64, to_s: i64, most: i64) -> Vec<(i64, String)> {
     let fits = |step: &&i64| to_s.div_euclid(**step) - (from_s - 1).div_euclid(**step) <= most;
     let step = *TIME_STEPS.iter().find(fits).unwrap_or(&TIME_STEPS[TIME_STEPS.len() - 1]);
     let format = match step {
