@@ -57,8 +57,12 @@ pub struct Finding {
     pub origin: String,
     /// The series' tags.
     pub tags: Vec<(String, String)>,
-    /// What was looked at.
+    /// What was looked at; of a ratio, the statistic of what is divided.
     pub statistic: Statistic,
+    /// What was looked at, in words, where that is more than a statistic: `sum of page.errors ÷ sum of page.requests`,
+    /// `change of mean per second`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<String>,
     /// The window's length in milliseconds.
     pub interval_ms: i64,
     /// The value in the window; absent for `absence`.
@@ -199,6 +203,12 @@ impl Anomaly {
 }
 
 impl Finding {
+    /// What was looked at, in words: the measure, or the statistic where that is all.
+    #[must_use]
+    pub fn measured(&self) -> &str {
+        self.measure.as_deref().unwrap_or(self.statistic.as_str())
+    }
+
     /// The series that it is about.
     #[must_use]
     pub fn series(&self) -> SeriesName {

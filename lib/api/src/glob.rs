@@ -35,7 +35,52 @@ impl Glob {
     /// Whether the whole of `text` fits the pattern.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        matches(self.0.as_bytes(), text.as_bytes())
+        matches(self.0.as_bytes(), text.as_bytes(), None)
+    }
+
+    /// What each wildcard (`*`, `**`, `?`) stands for in a text that fits, in order; each takes as little as it can.
+    #[must_use]
+    pub fn captures<'t>(&self, text: &'t str) -> Option<Vec<&'t str>> {
+        let mut taken = Vec::new();
+        matches(self.0.as_bytes(), text.as_bytes(), Some(&mut taken))
+            .then(|| taken.into_iter().map(|(from, to)| &text[from..to]).collect())
+    }
+
+    /// How many wildcards there are.
+    #[must_use]
+    pub fn wildcards(&self) -> usize {
+        self.parts().filter(|part| matches!(part, Part::Wildcard(_))).count()
+    }
+
+    /// The text that fits where the wildcards stand for these, in order; a wildcard beyond them stays as it is written.
+    #[must_use]
+    pub fn filled<'t>(&self, captures: impl IntoIterator<Item = &'t str>) -> String {
+        let mut captures = captures.into_iter();
+        self.parts()
+            .map(|part| match part {
+                Part::Wildcard(written) => captures.next().unwrap_or(written),
+                Part::Text(text) => text,
+            })
+            .collect()
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let mut rest = self.0.as_str();
+        std::iter::from_fn(move || {
+            let length = match rest.as_bytes() {
+                [] => return None,
+                [b'*', b'*', ..] => 2,
+                [b'*' | b'?', ..] => 1,
+                _ => {
+                    let (text, after) = rest.split_at(rest.find(['*', '?']).unwrap_or(rest.len()));
+                    rest = after;
+                    return Some(Part::Text(text));
+                }
+            };
+            let (wildcard, after) = rest.split_at(length);
+            rest = after;
+            Some(Part::Wildcard(wildcard))
+        })
     }
 
     /// The pattern as it was written (with `**` for `*` where it is flat).
@@ -45,27 +90,55 @@ impl Glob {
     }
 }
 
-/// Greedy matching that returns to the last star of each sort: linear for usual patterns, never exponential.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut single: Option<(usize, usize)> = None;
-    let mut double: Option<(usize, usize)> = None;
+/// A piece of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part<'a> {
+    Text(&'a str),
+    Wildcard(&'a str),
+}
+
+/// A star that may take more: the pattern after it, how far it reaches in the text, and which wildcard it is.
+#[derive(Clone, Copy)]
+struct Star {
+    after: usize,
+    reach: usize,
+    number: usize,
+}
+
+/// Greedy matching that returns to the last star of each sort: linear for usual patterns, never exponential. Where `taken` is
+/// asked for, it holds what each wildcard stands for, if the text fits.
+fn matches(pattern: &[u8], text: &[u8], mut taken: Option<&mut Vec<(usize, usize)>>) -> bool {
+    let (mut p, mut t, mut wildcards) = (0, 0, 0);
+    let mut single: Option<Star> = None;
+    let mut double: Option<Star> = None;
+    let mut take = |number: usize, to: usize| {
+        let Some(taken) = taken.as_deref_mut() else { return };
+        let from = taken.get(number).map_or(to, |(from, _)| *from);
+        taken.truncate(number);
+        taken.push((from, to));
+    };
     loop {
         match pattern.get(p) {
-            Some(b'*') if pattern.get(p + 1) == Some(&b'*') => {
-                p += 2;
-                double = Some((p, t));
-                single = None;
-                continue;
-            }
             Some(b'*') => {
-                p += 1;
-                single = Some((p, t));
+                let number = wildcards;
+                wildcards += 1;
+                take(number, t);
+                if pattern.get(p + 1) == Some(&b'*') {
+                    p += 2;
+                    double = Some(Star { after: p, reach: t, number });
+                    single = None;
+                } else {
+                    p += 1;
+                    single = Some(Star { after: p, reach: t, number });
+                }
                 continue;
             }
             Some(b'?') if text.get(t).is_some_and(|&c| c != b'.') => {
+                take(wildcards, t);
                 p += 1;
                 t += char_width(text, t);
+                take(wildcards, t);
+                wildcards += 1;
                 continue;
             }
             Some(c) if text.get(t) == Some(c) => {
@@ -76,20 +149,21 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
             None if t == text.len() => return true,
             _ => {}
         }
-        if let Some((after, from)) = single
-            && text.get(from).is_some_and(|&c| c != b'.')
+        let star = if let Some(star) = &mut single
+            && text.get(star.reach).is_some_and(|&c| c != b'.')
         {
-            single = Some((after, from + 1));
-            (p, t) = (after, from + 1);
-        } else if let Some((after, from)) = double
-            && from < text.len()
+            star
+        } else if let Some(star) = &mut double
+            && star.reach < text.len()
         {
-            double = Some((after, from + 1));
             single = None;
-            (p, t) = (after, from + 1);
+            star
         } else {
             return false;
-        }
+        };
+        star.reach += 1;
+        take(star.number, star.reach);
+        (p, t, wildcards) = (star.after, star.reach, star.number + 1);
     }
 }
 
@@ -147,6 +221,30 @@ mod tests {
         assert!(Glob::flat("web-*").matches("web-1.acme.example"));
     }
 
+    #[test]
+    fn what_wildcards_stand_for() {
+        let cases: [(&str, &str, Option<&[&str]>); 7] = [
+            ("page.*.errors", "page.cart.errors", Some(&["cart"])),
+            ("page.*.*.errors", "page.cart.add.errors", Some(&["cart", "add"])),
+            ("**.errors", "page.errors.cart.errors", Some(&["page.errors.cart"])),
+            ("*.?b.**", "x.éb.c.d", Some(&["x", "é", "c.d"])),
+            ("a*b*c", "abbbc", Some(&["", "bb"])),
+            ("errors", "errors", Some(&[])),
+            ("page.*.errors", "page.cart.time", None),
+        ];
+        for (pattern, text, expected) in cases {
+            let glob: Glob = pattern.parse().unwrap();
+            assert_eq!(glob.captures(text).as_deref(), expected, "{pattern} {text}");
+            if let Some(captures) = expected {
+                assert_eq!(glob.wildcards(), captures.len());
+                assert_eq!(glob.filled(captures.iter().copied()), text);
+            }
+        }
+        let glob: Glob = "page.*.requests".parse().unwrap();
+        assert_eq!(glob.filled(["cart"]), "page.cart.requests");
+        assert_eq!(glob.filled([]), "page.*.requests");
+    }
+
     /// The textbook definition, exponential but obviously right.
     fn reference(pattern: &[u8], text: &[u8]) -> bool {
         match pattern {
@@ -164,7 +262,12 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_the_definition(pattern in "[ab.*?]{1,8}", text in "[ab.]{0,8}") {
-            prop_assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), reference(pattern.as_bytes(), text.as_bytes()));
+            let glob: Glob = pattern.parse().unwrap();
+            prop_assert_eq!(glob.matches(&text), reference(pattern.as_bytes(), text.as_bytes()));
+            if let Some(captures) = glob.captures(&text) {
+                prop_assert_eq!(captures.len(), glob.wildcards());
+                prop_assert_eq!(glob.filled(captures), text);
+            }
         }
     }
 }

@@ -41,6 +41,23 @@ pub enum Statistic {
 }
 
 impl Statistic {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Count,
+        Self::Rate,
+        Self::Sum,
+        Self::Mean,
+        Self::Min,
+        Self::Max,
+        Self::Stddev,
+        Self::P50,
+        Self::P90,
+        Self::P95,
+        Self::P99,
+        Self::Last,
+        Self::Cardinality,
+    ];
+
     /// The quantile that this statistic is, if it is one.
     #[must_use]
     pub const fn quantile(self) -> Option<f64> {

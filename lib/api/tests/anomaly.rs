@@ -35,6 +35,7 @@ fn finding() -> Finding {
         origin: "web-3".into(),
         tags: vec![("env".into(), "prod".into())],
         statistic: Statistic::Mean,
+        measure: None,
         interval_ms: 5000,
         value: Some(310.5),
         expected: Some(101.25),

@@ -4,7 +4,10 @@
 
 use kinetic_api::{
     plan::{AlertPlan, AnalyticKind, GroupKey, OriginRule, Problem, ThresholdRule, TopologyPlan},
-    resources::{Alert, Topology, topology::AbsenceOf},
+    resources::{
+        Alert, Topology,
+        topology::{AbsenceOf, Change, SourceType},
+    },
     statistic::Statistic,
 };
 
@@ -23,6 +26,7 @@ spec:
     - {name: full, source: other, match: {metric: '**'}, statistic: last, threshold: {above: 90, clearBelow: 85}}
     - {name: empty, source: other, match: {metric: '**'}, threshold: {below: 5}}
     - {name: silent, source: other, match: {metric: '**'}, absence: {after: 1m, of: Source}}
+    - {name: errors, source: other, match: {metric: 'page.*.errors'}, statistic: sum, ratio: {denominator: 'page.*.requests', minDenominator: 20, ignoreTags: [status]}, change: PerSecond, stddev: {}}
 ";
 
 const ALERT: &str = "
@@ -62,8 +66,8 @@ fn a_whole_topology() {
     assert_eq!((other.interval_ms, other.lateness_ms), (10_000, 10_000));
     assert_eq!(other.origin, OriginRule::Header("origin".into()));
     let sources: Vec<_> = plan.analytics.iter().map(|analytic| analytic.source).collect();
-    assert_eq!(sources, [0, 1, 1, 1, 1]);
-    let [slow, odd, full, empty, silent] = plan.analytics.as_slice() else { panic!("five analytics") };
+    assert_eq!(sources, [0, 1, 1, 1, 1, 1]);
+    let [slow, odd, full, empty, silent, errors] = plan.analytics.as_slice() else { panic!("six analytics") };
     assert!(slow.matches.matches("page.checkout.time", [("env", "prod-eu.1")].into_iter()));
     assert!(!slow.matches.matches("page.checkout.time", [("env", "test")].into_iter()));
     assert!(!slow.matches.matches("page.checkout.time", std::iter::empty()));
@@ -73,12 +77,18 @@ fn a_whole_topology() {
     assert_eq!(full.kind, AnalyticKind::Threshold(ThresholdRule::Above { line: 90.0, clear: 85.0 }));
     assert_eq!(empty.kind, AnalyticKind::Threshold(ThresholdRule::Below { line: 5.0, clear: 5.0 }));
     assert_eq!(silent.kind, AnalyticKind::Absence { after_ms: 60_000, of: AbsenceOf::Source });
+    assert_eq!((slow.ratio.as_ref(), slow.change, errors.change), (None, None, Some(Change::PerSecond)));
+    let ratio = errors.ratio.as_ref().unwrap();
+    assert_eq!((ratio.statistic, ratio.min_denominator), (Statistic::Sum, 20.0));
+    assert_eq!(ratio.ignore_tags, ["status"]);
+    assert_eq!(ratio.denominator_of("page.cart.errors").as_deref(), Some("page.cart.requests"));
+    assert_eq!(ratio.numerator_of("page.cart.requests").as_deref(), Some("page.cart.errors"));
+    assert_eq!(ratio.numerator_of("page.requests"), None);
 }
 
 #[test]
 fn a_broken_topology() {
     let cases = [
-        ("type: statsd}", "type: collectd}", "spec.sources[1].type", "statsd"),
         ("interval: 5s", "interval: 99ms", "spec.sources[0].interval", "100ms to 24h"),
         ("interval: 5s", "interval: 25h", "spec.sources[0].interval", "100ms to 24h"),
         ("lateness: 2s", "lateness: 25h", "spec.sources[0].lateness", "24h at most"),
@@ -118,10 +128,31 @@ fn a_broken_topology() {
         ("below: 5}", "}", "spec.analytics[3].threshold", "for example"),
         ("after: 1m", "after: 9s", "spec.analytics[4].absence.after", "the source's interval"),
         (
+            "'page.*.requests'",
+            "requests",
+            "spec.analytics[5].ratio.denominator",
+            "each * of match.metric its own",
+        ),
+        ("'page.*.requests'", "''", "spec.analytics[5].ratio.denominator", "each * of match.metric"),
+        ("'page.*.requests'", "'page.*.errors'", "spec.analytics[5].ratio.denominator", "another statistic"),
+        ("minDenominator: 20", "minDenominator: -1", "spec.analytics[5].ratio.minDenominator", "0 or more"),
+        (
+            ", change: PerSecond, stddev: {}",
+            ", absence: {after: 1m}",
+            "spec.analytics[5].ratio",
+            "remove ratio",
+        ),
+        (
+            "after: 1m, of: Source}",
+            "after: 1m}, change: PerWindow",
+            "spec.analytics[4].change",
+            "remove ratio",
+        ),
+        (
             "customer: acme\n",
-            "customer: acme\n  analyzer: {partitions: 2}\n",
+            "customer: acme\n  analyzer: {partitions: 65}\n",
             "spec.analyzer.partitions",
-            "set it to 1",
+            "use 1 to 64",
         ),
     ];
     for (from, to, field, fix) in cases {
@@ -196,4 +227,29 @@ fn a_broken_alert() {
         problem.to_string(),
         "spec.receivers[0].email.to[0]: `oncall` is no mail address; write it as user@host"
     );
+}
+
+#[test]
+fn every_type_of_source_is_read_from_its_own_keys() {
+    for kind in SourceType::ALL {
+        let plan =
+            topology(&edited(TOPOLOGY, "type: statsd}", &format!("type: {}}}", kind.as_str()))).unwrap();
+        assert_eq!(plan.sources[1].kind, kind);
+    }
+}
+
+/// The analytics that docs/detection.md shows.
+#[test]
+fn the_guides_examples_are_valid() {
+    let guide = include_str!("../../../docs/detection.md");
+    let (head, _) = TOPOLOGY.split_once("  analytics:\n").unwrap();
+    let head = edited(head, "name: other, type", "name: hosts, type");
+    let mut examples = 0;
+    for example in guide.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        let analytics = example.lines().fold(String::new(), |text, line| text + "    " + line + "\n");
+        let plan = topology(&format!("{head}  analytics:\n{analytics}")).unwrap();
+        assert_eq!(plan.analytics.len(), 1, "{example}");
+        examples += 1;
+    }
+    assert!(examples >= 2, "{examples}");
 }

@@ -204,6 +204,11 @@ fn the_rules_refuse_what_fields_alone_cannot() {
             "spec.analytics[3]: exactly one of cluster, stddev, threshold, absence must be set",
         ),
         (
+            "absence: {after: 2m}",
+            "absence: {after: 2m}, change: PerSecond",
+            "spec.analytics[3]: absence looks at whether samples come, not at numbers: ratio and change do not go with it",
+        ),
+        (
             "{windows: 1, of: 1}",
             "{windows: 2, of: 1}",
             "spec.analytics[0].persistence: windows must not be more than of",

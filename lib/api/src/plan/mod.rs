@@ -2,12 +2,15 @@
 
 mod alert;
 mod problem;
+mod ratio;
 mod topology;
 
 pub use self::{
     alert::{AlertPlan, GroupKey, ReceiverPlan},
     problem::Problem,
+    ratio::RatioPlan,
     topology::{
-        AnalyticKind, AnalyticPlan, OriginRule, SeriesMatch, SourcePlan, ThresholdRule, TopologyPlan,
+        AnalyticKind, AnalyticPlan, MAX_PARTITIONS, OriginRule, SeriesMatch, SourcePlan, ThresholdRule,
+        TopologyPlan,
     },
 };

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::problem::Problem;
+use super::{problem::Problem, ratio::RatioPlan};
 use crate::{
     glob::Glob,
     names,
     resources::topology::{
-        Absence, AbsenceOf, Analytic, Cluster, Persistence, Retention, Source, SourceType, Stddev, Threshold,
-        Topology,
+        Absence, AbsenceOf, Analytic, Change, Cluster, Persistence, Retention, Source, SourceType, Stddev,
+        Threshold, Topology,
     },
     statistic::Statistic,
 };
@@ -24,7 +24,12 @@ pub struct TopologyPlan {
     pub sources: Vec<SourcePlan>,
     /// Its analytics, in the order in which they were written.
     pub analytics: Vec<AnalyticPlan>,
+    /// How many analyzers share the work on each stream: 1 to [`MAX_PARTITIONS`].
+    pub partitions: u8,
 }
+
+/// So many analyzers share a stream at most: one a shard.
+pub const MAX_PARTITIONS: u8 = 64;
 
 /// A source, ready to be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +79,10 @@ pub struct AnalyticPlan {
     pub matches: SeriesMatch,
     /// The number that it looks at.
     pub statistic: Statistic,
+    /// By what that is divided.
+    pub ratio: Option<RatioPlan>,
+    /// Whether it is the number's change that is looked at.
+    pub change: Option<Change>,
     /// How often a series must be odd.
     pub persistence: Persistence,
     /// What counts as odd.
@@ -145,11 +154,12 @@ impl TopologyPlan {
         let spec = &topology.spec;
         let name = topology.metadata.name.clone().unwrap_or_default();
         let mut problems = Vec::new();
-        if spec.analyzer.partitions != 1 {
+        let partitions = u8::try_from(spec.analyzer.partitions).unwrap_or(u8::MAX);
+        if !(1..=MAX_PARTITIONS).contains(&partitions) {
             problems.push(Problem::new(
                 "spec.analyzer.partitions",
-                "this version runs one analyzer a Topology",
-                "remove the field or set it to 1",
+                format!("{} analyzers cannot share a stream", spec.analyzer.partitions),
+                format!("use 1 to {MAX_PARTITIONS}"),
             ));
         }
         duplicates("spec.sources", spec.sources.iter().map(|s| &*s.name), &mut problems);
@@ -167,7 +177,7 @@ impl TopologyPlan {
             .filter_map(|(n, a)| analytic(a, &spec.sources, &format!("spec.analytics[{n}]"), &mut problems))
             .collect();
         if problems.is_empty() {
-            Ok(Self { name, customer: spec.customer.to_string(), sources, analytics })
+            Ok(Self { name, customer: spec.customer.to_string(), sources, analytics, partitions })
         } else {
             Err(problems)
         }
@@ -189,13 +199,6 @@ fn duplicates<'a>(list: &str, names: impl Iterator<Item = &'a str>, problems: &m
 
 fn source(topology: &str, source: &Source, at: &str, problems: &mut Vec<Problem>) -> Option<SourcePlan> {
     let before = problems.len();
-    if source.kind == SourceType::Collectd {
-        problems.push(Problem::new(
-            format!("{at}.type"),
-            "this version does not read collectd yet",
-            "use statsd for now",
-        ));
-    }
     let interval_ms = source.interval.as_millis();
     if !(100..=86_400_000).contains(&interval_ms) {
         problems.push(Problem::new(
@@ -281,6 +284,17 @@ fn analytic(a: &Analytic, sources: &[Source], at: &str, problems: &mut Vec<Probl
             "write ** for everything",
         ));
     }
+    let ratio = a
+        .ratio
+        .as_ref()
+        .and_then(|ratio| RatioPlan::new(ratio, metric.as_ref().ok()?, a.statistic, at, problems));
+    if a.absence.is_some() && (a.ratio.is_some() || a.change.is_some()) {
+        problems.push(Problem::new(
+            format!("{at}.{}", if a.ratio.is_some() { "ratio" } else { "change" }),
+            "absence looks at whether samples come, not at numbers",
+            "remove ratio and change, or use threshold, stddev or cluster",
+        ));
+    }
     let kind = kind(a, source.map(|n| &sources[n]), at, problems);
     if problems.len() > before {
         return None;
@@ -293,6 +307,8 @@ fn analytic(a: &Analytic, sources: &[Source], at: &str, problems: &mut Vec<Probl
             tags: a.matches.tags.iter().map(|(key, glob)| (key.clone(), Glob::flat(&glob.0))).collect(),
         },
         statistic: a.statistic,
+        ratio,
+        change: a.change,
         persistence: a.persistence,
         kind: kind?,
     })

@@ -87,17 +87,33 @@ const fn ten_seconds() -> Duration {
 pub enum SourceType {
     /// statsd lines.
     Statsd,
-    /// What collectd's amqp plugin writes.
+    /// What collectd sends: its amqp plugin (PUTVAL, JSON or Graphite) or its network plugin.
     Collectd,
+    /// Graphite's plaintext protocol.
+    Graphite,
+    /// `InfluxDB`'s line protocol.
+    Influx,
+    /// What Telegraf sends: `InfluxDB`'s line protocol or its JSON.
+    Telegraf,
+    /// Vector's metric events in JSON.
+    Vector,
 }
 
 impl SourceType {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Self::Statsd, Self::Collectd, Self::Graphite, Self::Influx, Self::Telegraf, Self::Vector];
+
     /// As resources and routing keys spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Statsd => "statsd",
             Self::Collectd => "collectd",
+            Self::Graphite => "graphite",
+            Self::Influx => "influx",
+            Self::Telegraf => "telegraf",
+            Self::Vector => "vector",
         }
     }
 }
@@ -146,6 +162,7 @@ impl Default for Origin {
 /// Something that is looked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = ("(has(self.cluster) ? 1 : 0) + (has(self.stddev) ? 1 : 0) + (has(self.threshold) ? 1 : 0) + (has(self.absence) ? 1 : 0) == 1", "exactly one of cluster, stddev, threshold, absence must be set"))]
+#[x_kube(validation = ("!has(self.absence) || !(has(self.ratio) || has(self.change))", "absence looks at whether samples come, not at numbers: ratio and change do not go with it"))]
 #[serde(rename_all = "camelCase")]
 pub struct Analytic {
     /// The analytic's name.
@@ -158,6 +175,12 @@ pub struct Analytic {
     /// The number that it looks at.
     #[serde(default)]
     pub statistic: Statistic,
+    /// Divides the number by that of another series: errors ÷ requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<Ratio>,
+    /// Looks at how the number (or the ratio) changes from one window to the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// How often a series must be odd to be told of.
     #[serde(default)]
     pub persistence: Persistence,
@@ -193,6 +216,39 @@ pub struct Match {
 #[serde(transparent)]
 #[schemars(inline)]
 pub struct TagGlob(#[schemars(length(max = 200))] pub String);
+
+/// Divides an analytic's number by that of another series of the same origin and tags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ratio {
+    /// The metric to divide by, with as many wildcards as `match.metric`: each stands for what the one in its place there does.
+    #[schemars(length(min = 1, max = 200))]
+    pub denominator: String,
+    /// The number of it to divide by; the analytic's own statistic where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistic: Option<Statistic>,
+    /// Where there is less to divide by, the window has no value.
+    #[schemars(range(min = 0.0))]
+    #[serde(default = "one")]
+    pub min_denominator: f64,
+    /// Tags that one of the two may have without the other: series that differ in nothing else are put together.
+    #[schemars(length(max = 10), inner(length(min = 1, max = 100)))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore_tags: Vec<String>,
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+/// How a number changes from one window to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Change {
+    /// The difference to the window before, by the seconds between them.
+    PerSecond,
+    /// The difference to the window before.
+    PerWindow,
+}
 
 /// A series is told of when `windows` of its last `of` windows were odd, and clears when none of the last `of` was.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
