@@ -6,6 +6,7 @@ use kinetic_api::{
     GROUP, VERSION, plan,
     plan::{AlertPlan, TopologyPlan},
     resources::{Alert, Customer, Topology},
+    suggest::closest,
 };
 use kube::core::cel::{ErrorKind, validate_compiled};
 use serde::de::DeserializeOwned;
@@ -16,7 +17,6 @@ use crate::{
     problem::{DEFAULT_NAMESPACE, Fault, Kind, Problem, ResourceId},
     schema,
     snapshot::{CustomerPlan, Snapshot},
-    suggest::closest,
     yaml::{Node, Value, shorten},
 };
 
@@ -133,7 +133,13 @@ fn id(kind: Kind, node: &Node) -> ResourceId {
     }
 }
 
-fn resource(id: &ResourceId, node: &Node, before: &Snapshot, faults: &mut Vec<Fault>) -> Option<Resource> {
+/// Checks a resource by itself, whatever it names.
+pub(crate) fn resource(
+    id: &ResourceId,
+    node: &Node,
+    before: &Snapshot,
+    faults: &mut Vec<Fault>,
+) -> Option<Resource> {
     let definition = definition::of(id.kind);
     let rest = schema::check(node, &definition.schema, faults);
     let planned = rest.and_then(|json| match id.kind {

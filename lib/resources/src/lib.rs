@@ -6,19 +6,22 @@
 //!
 //! [`load()`] lists what there is with every problem at once, [`watch()`] follows the edits; editing a file is applying a resource.
 
+mod adjust;
 mod definition;
 mod document;
+mod field;
 mod files;
 mod load;
 mod problem;
 mod references;
 mod schema;
 mod snapshot;
-mod suggest;
 mod watch;
 mod yaml;
 
 pub use self::{
+    adjust::adjust,
+    field::check_field,
     load::load,
     problem::{DEFAULT_NAMESPACE, Kind, Place, Position, Problem, ResourceId},
     snapshot::{CustomerPlan, Entry, Snapshot},

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use kinetic_api::resources::{Alert, Customer, Topology};
+use kinetic_api::{
+    resources::{Alert, Customer, Topology},
+    suggest::{closest, list},
+};
 
 use crate::{
     document::{Document, Resource},
     problem::{Fault, Kind, Place, Position, Problem, ResourceId},
-    suggest::{closest, list},
 };
 
 /// Everything that does not fit together. What names a resource that is there, but broken, is not blamed for it.

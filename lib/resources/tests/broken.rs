@@ -198,7 +198,7 @@ fn plans_and_cel_rules() {
     broken(
         &[("clearBelow: 2", "clearBelow: 7"), ("type: statsd", "type: stats")],
         &[
-            "shop.yaml:20:7: Topology web: spec.sources[0].type: there is no `stats`; did you mean statsd? There are: statsd, collectd",
+            "shop.yaml:20:7: Topology web: spec.sources[0].type: there is no `stats`; did you mean statsd? There are: statsd, collectd, graphite, influx, telegraf, vector",
             "shop.yaml:34:7: Topology web: spec.analytics[1].threshold: clearBelow goes with above, and must not be more than it; change the field, or the one that it depends on",
         ],
     );
@@ -247,7 +247,7 @@ fn references() {
     broken(
         &[("type: statsd", "type: stats")],
         &[
-            "shop.yaml:20:7: Topology web: spec.sources[0].type: there is no `stats`; did you mean statsd? There are: statsd, collectd",
+            "shop.yaml:20:7: Topology web: spec.sources[0].type: there is no `stats`; did you mean statsd? There are: statsd, collectd, graphite, influx, telegraf, vector",
         ],
     );
     let second = "---\n{apiVersion: kinetic.dev/v1alpha1, kind: Topology, metadata: {name: NAME}, spec: {customer: shop, sources: [{name: a, type: statsd}]}}\n";

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use kinetic_api::suggest::{closest, list};
 use serde_json::{Map, Value as Json};
 
 use super::{Property, Range, Schema};
 use crate::{
     problem::{Fault, Position},
-    suggest::{closest, list},
     yaml::{Node, Value, shorten},
 };
 

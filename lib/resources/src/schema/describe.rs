@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use kinetic_api::{duration, quantity, resources::name};
+use kinetic_api::{duration, quantity, resources::name, suggest::list};
 
 use super::{Range, Schema};
-use crate::suggest::list;
 
 impl Schema {
     /// What to write: `write a whole number from 3 to 1000`.

@@ -71,6 +71,27 @@ impl Schema {
         Self::Object(fields)
     }
 
+    /// What stands at a path of fields; the items of a list for the list itself.
+    pub fn at(&self, path: &[&str]) -> Option<&Self> {
+        match (self, path) {
+            (Self::List { items, .. }, _) => items.at(path),
+            (_, []) => Some(self),
+            (Self::Object(fields), [first, rest @ ..]) => fields.get(*first)?.schema.at(rest),
+            _ => None,
+        }
+    }
+
+    /// The dotted paths of all fields below, those that hold further fields first; and whether a field of any name may follow.
+    pub fn paths(&self) -> Vec<(String, bool)> {
+        let Self::Object(fields) = self else { return Vec::new() };
+        let mut paths = Vec::new();
+        for (name, Property { schema, .. }) in fields {
+            paths.push((name.clone(), matches!(schema, Self::Map { .. } | Self::Any)));
+            paths.extend(schema.paths().into_iter().map(|(path, open)| (format!("{name}.{path}"), open)));
+        }
+        paths
+    }
+
     fn from_props(props: &JSONSchemaProps) -> Self {
         let size = |bound: Option<i64>, default: usize| {
             bound.and_then(|n| usize::try_from(n).ok()).unwrap_or(default)

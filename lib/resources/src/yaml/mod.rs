@@ -48,6 +48,29 @@ impl Value {
     }
 }
 
+impl From<&serde_json::Value> for Value {
+    fn from(json: &serde_json::Value) -> Self {
+        let node = |json: &serde_json::Value| Node { position: Position::START, value: json.into() };
+        match json {
+            serde_json::Value::Null => Self::Null,
+            serde_json::Value::Bool(value) => Self::Bool(*value),
+            serde_json::Value::Number(value) => Self::Number(value.clone()),
+            serde_json::Value::String(value) => Self::Text(value.clone()),
+            serde_json::Value::Array(items) => Self::List(items.iter().map(node).collect()),
+            serde_json::Value::Object(fields) => Self::Map(
+                fields
+                    .iter()
+                    .map(|(key, json)| Field {
+                        key: key.clone(),
+                        position: Position::START,
+                        node: node(json),
+                    })
+                    .collect(),
+            ),
+        }
+    }
+}
+
 impl Node {
     /// The field of this name, if this is a map that has one.
     pub fn get(&self, key: &str) -> Option<&Field> {
