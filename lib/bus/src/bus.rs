@@ -1,8 +1,8 @@
 //! The handle to a vhost, whichever way it is reached.
 
 use crate::{
-    AmqpConfig, BusError, Declaration, Declared, Message, Publisher, QueueConsumer, StreamOffset,
-    StreamReader, amqp, local,
+    AmqpConfig, BusError, Declaration, Declared, Lock, Message, OwnQueue, Publisher, QueueConsumer,
+    StreamOffset, StreamReader, amqp, local,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -75,6 +75,23 @@ impl Bus {
         }
     }
 
+    /// Takes a name that one holder has at a time; None while another has it. Waits for the connection.
+    pub async fn lock(&self, name: &str) -> Result<Option<Lock>, BusError> {
+        match &self.0 {
+            Way::Local(broker) => {
+                broker.check_open()?;
+                Ok(broker.lock(name).then(|| Lock::local(Arc::clone(broker), name)))
+            }
+            Way::Amqp(session) => amqp::lock(session, name).await,
+        }
+    }
+
+    /// Whether a stream outlives the process: those of a broker do.
+    #[must_use]
+    pub fn keeps_streams(&self) -> bool {
+        matches!(self.0, Way::Amqp(_))
+    }
+
     /// Publishes one message; returns when the broker has confirmed it. Waits through outages and while queues are full.
     ///
     /// When the future is dropped early the message may or may not have arrived.
@@ -111,6 +128,19 @@ impl Bus {
             Way::Local(broker) => Ok(QueueConsumer::local(broker.consume(queue, prefetch)?)),
             Way::Amqp(session) => Ok(QueueConsumer::amqp(
                 amqp::QueueConsumer::open(Arc::clone(session), queue, prefetch).await?,
+            )),
+        }
+    }
+
+    /// Makes a queue of the caller's own and consumes it; it goes with the consumer.
+    ///
+    /// [`BusError::Refused`] or [`BusError::AccessRefused`] says that somebody else holds the name.
+    pub async fn consume_own(&self, queue: &OwnQueue, prefetch: u16) -> Result<QueueConsumer, BusError> {
+        let prefetch = prefetch.max(1);
+        match &self.0 {
+            Way::Local(broker) => Ok(QueueConsumer::local(broker.consume_own(queue, prefetch)?)),
+            Way::Amqp(session) => Ok(QueueConsumer::amqp(
+                amqp::QueueConsumer::open_own(Arc::clone(session), queue, prefetch).await?,
             )),
         }
     }

@@ -9,6 +9,11 @@ pub enum StreamOffset {
     First,
     /// After the newest message.
     Next,
+    /// At the newest message, or some before it: a broker begins with the last chunk that it wrote.
+    Last,
+    /// At the first message that came at this time (seconds since the epoch) or later, or some before it: a broker
+    /// begins with a chunk.
+    Since(u64),
     /// At this offset; at the oldest message retained if that one is gone.
     Offset(u64),
 }

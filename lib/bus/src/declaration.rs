@@ -49,7 +49,8 @@ pub enum QueueKind {
     Stream {
         /// Size of a segment; a stream is trimmed by whole segments (`x-stream-max-segment-size-bytes`).
         segment_bytes: u64,
-        /// How much stays readable: on a broker by policy (see [`Admin`](crate::Admin)), in process by this.
+        /// How much stays readable: on a broker by policy (see [`Admin`](crate::Admin)), in process by this, of which
+        /// no more than 8 MiB.
         retention: Retention,
     },
     /// A replicated queue without a delivery limit that refuses messages when it is full (`reject-publish`).
@@ -77,6 +78,18 @@ pub struct Binding {
     pub queue: String,
     /// The pattern (topic), the key (direct); without meaning for fanout.
     pub routing_key: String,
+}
+
+/// A queue of its consumer's own, for messages that only matter now: exclusive to the connection, gone with the consumer, and made again,
+/// empty, with its bindings after a reconnection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnQueue {
+    /// Its name; one that nobody else has where absent. A name that somebody holds is refused: such a queue is a lock, too.
+    pub name: Option<String>,
+    /// What it takes: exchanges, which must have been declared, and routing keys.
+    pub bindings: Vec<(String, String)>,
+    /// So many messages wait at most (on a broker 64 MiB of them); of more, the oldest go.
+    pub max_length: u64,
 }
 
 /// What a declaration changed.

@@ -10,6 +10,7 @@ mod consumer;
 mod declaration;
 mod error;
 mod local;
+mod lock;
 mod message;
 mod publisher;
 mod topic;
@@ -18,8 +19,11 @@ pub use admin::Admin;
 pub use amqp::AmqpConfig;
 pub use bus::{Bus, ConnectionState};
 pub use consumer::{Delivery, QueueConsumer, StreamDelivery, StreamOffset, StreamReader};
-pub use declaration::{Binding, Declaration, Declared, Exchange, ExchangeKind, Queue, QueueKind, Retention};
+pub use declaration::{
+    Binding, Declaration, Declared, Exchange, ExchangeKind, OwnQueue, Queue, QueueKind, Retention,
+};
 pub use error::BusError;
+pub use lock::Lock;
 pub use message::{HeaderValue, Message};
 pub use publisher::Publisher;
 pub use topic::matches as topic_matches;

@@ -42,28 +42,6 @@ impl Message {
     pub fn header(&self, name: &str) -> Option<&HeaderValue> {
         self.headers.iter().find_map(|(key, value)| (key == name).then_some(value))
     }
-
-    /// What the message weighs in memory, in bytes: the measure of in-process retention and back-pressure.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        let headers: usize = self
-            .headers
-            .iter()
-            .map(|(key, value)| {
-                key.len()
-                    + match value {
-                        HeaderValue::Text(text) => text.len(),
-                        HeaderValue::Int(_) | HeaderValue::Float(_) | HeaderValue::Bool(_) => 8,
-                    }
-            })
-            .sum();
-        let properties: usize = [&self.content_type, &self.message_id, &self.correlation_id, &self.reply_to]
-            .into_iter()
-            .flatten()
-            .map(String::len)
-            .sum();
-        size_of::<Self>() + self.routing_key.len() + headers + properties + self.body.len()
-    }
 }
 
 impl HeaderValue {

@@ -74,6 +74,7 @@ pub(super) fn message(delivery: Delivery) -> (Message, Option<u64>) {
     let mut offset = None;
     let mut headers = Vec::new();
     if let Some(table) = properties.headers() {
+        headers.reserve_exact(table.inner().len());
         for (name, value) in table.inner() {
             if name.as_str() == OFFSET_HEADER {
                 offset = unsigned(value);

@@ -9,6 +9,7 @@ mod config;
 mod convert;
 mod declare;
 mod failure;
+mod lock;
 mod publish;
 mod publisher;
 mod queue;
@@ -17,6 +18,7 @@ mod supervisor;
 
 pub use config::AmqpConfig;
 pub(crate) use declare::declare;
+pub(crate) use lock::{lock, unlock};
 pub(crate) use publisher::Publisher;
 pub(crate) use queue::{QueueConsumer, Receipt};
 pub(crate) use stream::StreamReader;

@@ -7,26 +7,50 @@ use super::{
     failure::Failure,
     supervisor::{Session, Up},
 };
-use crate::{BusError, Message};
+use crate::{BusError, Message, OwnQueue};
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Acker, Channel, Consumer,
     message::Delivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions},
-    types::{FieldTable, ShortString},
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions,
+        QueueBindOptions, QueueDeclareOptions,
+    },
+    types::{AMQPValue, FieldTable, ShortString},
 };
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+/// What waits in a queue of one's own takes so many bytes at most: who may publish to it can send long messages.
+const OWN_BYTES: i64 = 64 << 20;
 
 /// A queue being consumed, subscribed to anew whenever the channel breaks; the broker then delivers again.
 #[derive(Debug)]
 pub(crate) struct QueueConsumer {
     session: Arc<Session>,
-    queue: ShortString,
+    queue: Wanted,
     prefetch: u16,
     subscription: Option<Subscription>,
     backoff: Backoff,
+}
+
+/// The queue that is consumed.
+#[derive(Debug)]
+enum Wanted {
+    /// One that was declared.
+    Declared(ShortString),
+    /// One that is made with each subscription and goes with it.
+    Own(Box<Own>),
+}
+
+/// A queue of the consumer's own in AMQP's types.
+#[derive(Debug)]
+struct Own {
+    /// Empty where the broker is to choose.
+    name: ShortString,
+    bindings: Vec<(ShortString, ShortString)>,
+    max_length: i64,
 }
 
 #[derive(Debug)]
@@ -47,7 +71,20 @@ pub(crate) struct Receipt {
 
 impl QueueConsumer {
     pub(crate) async fn open(session: Arc<Session>, queue: &str, prefetch: u16) -> Result<Self, BusError> {
-        let queue = short("the queue's name", queue)?;
+        let queue = Wanted::Declared(short("the queue's name", queue)?);
+        Self::start(session, queue, prefetch).await
+    }
+
+    pub(crate) async fn open_own(
+        session: Arc<Session>,
+        queue: &OwnQueue,
+        prefetch: u16,
+    ) -> Result<Self, BusError> {
+        let queue = Wanted::Own(Box::new(Own::new(queue)?));
+        Self::start(session, queue, prefetch).await
+    }
+
+    async fn start(session: Arc<Session>, queue: Wanted, prefetch: u16) -> Result<Self, BusError> {
         let mut consumer =
             Self { session, queue, prefetch, subscription: None, backoff: Backoff::retrying() };
         loop {
@@ -115,15 +152,58 @@ impl QueueConsumer {
     async fn attach(&self, up: &Up) -> lapin::Result<Subscription> {
         let channel = up.connection.create_channel().await?;
         channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
-        let consumer = channel
-            .basic_consume(
-                self.queue.clone(),
-                "".into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            )
-            .await?;
+        let (queue, exclusive) = match &self.queue {
+            Wanted::Declared(name) => (name.clone(), false),
+            Wanted::Own(own) => (own.make(&channel).await?, true),
+        };
+        let options = BasicConsumeOptions { exclusive, ..BasicConsumeOptions::default() };
+        let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
         Ok(Subscription { channel: Arc::new(channel), consumer, ended: up.ended.clone() })
+    }
+}
+
+impl Own {
+    fn new(queue: &OwnQueue) -> Result<Self, BusError> {
+        let bindings = queue.bindings.iter().map(|(exchange, key)| {
+            Ok((short("an exchange's name", exchange.as_str())?, short("a binding's key", key.as_str())?))
+        });
+        Ok(Self {
+            name: short("a queue's name", queue.name.as_deref().unwrap_or_default())?,
+            bindings: bindings.collect::<Result<_, BusError>>()?,
+            max_length: i64::try_from(queue.max_length).unwrap_or(i64::MAX),
+        })
+    }
+
+    /// Makes the queue on the connection of this channel, and binds it; returns its name.
+    async fn make(&self, channel: &Channel) -> lapin::Result<ShortString> {
+        let options =
+            QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(self.max_length));
+        arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(OWN_BYTES));
+        let made = channel.queue_declare(self.name.clone(), options, arguments).await?;
+        for (exchange, key) in &self.bindings {
+            channel
+                .queue_bind(
+                    made.name().clone(),
+                    exchange.clone(),
+                    key.clone(),
+                    QueueBindOptions::default(),
+                    FieldTable::default(),
+                )
+                .await?;
+        }
+        Ok(made.name().clone())
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(own) if own.name.as_str().is_empty() => f.write_str("(a queue of our own)"),
+            Self::Own(own) => own.name.fmt(f),
+            Self::Declared(name) => name.fmt(f),
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use super::{
     failure::Failure,
     supervisor::{Session, Up},
 };
-use crate::{BusError, StreamDelivery, StreamOffset};
+use crate::{BusError, Message, StreamDelivery, StreamOffset};
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Channel, Consumer,
@@ -35,6 +36,8 @@ pub(crate) struct StreamReader {
     from: StreamOffset,
     /// The last offset handed out.
     last: Option<u64>,
+    /// What was there: a new subscription begins at it, and must find the same.
+    seen: Option<Seen>,
     /// When the first subscription stood, in seconds since the epoch.
     since: Option<u64>,
     /// How often the stream had been made anew when it was last subscribed to.
@@ -45,11 +48,26 @@ pub(crate) struct StreamReader {
     backoff: Backoff,
 }
 
+/// What tells a message from others at the same offset of another stream.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    message_id: Option<String>,
+    body: Bytes,
+}
+
+impl Seen {
+    fn of(message: &Message) -> Self {
+        Self { message_id: message.message_id.clone(), body: message.body.clone() }
+    }
+}
+
 #[derive(Debug)]
 struct Subscription {
     channel: Channel,
     consumer: Consumer,
     unacknowledged: u16,
+    /// Nothing has been delivered yet.
+    fresh: bool,
     /// The connection's end.
     ended: CancellationToken,
 }
@@ -67,6 +85,7 @@ impl StreamReader {
             queue,
             from,
             last: None,
+            seen: None,
             since: None,
             recreated,
             subscription: None,
@@ -132,9 +151,7 @@ impl StreamReader {
     fn accept(&mut self, delivery: Delivery) -> Option<StreamDelivery> {
         let tag = delivery.delivery_tag;
         let (message, offset) = convert::message(delivery);
-        if let Some(subscription) = &mut self.subscription {
-            subscription.acknowledge(tag);
-        }
+        let fresh = self.subscription.as_mut().is_some_and(|subscription| subscription.acknowledge(tag));
         let Some(offset) = offset else {
             self.subscription = None;
             self.refused = Some(BusError::WrongKind {
@@ -144,13 +161,22 @@ impl StreamReader {
             });
             return None;
         };
+        if fresh && self.last == Some(offset) && self.seen.as_ref() != Some(&Seen::of(&message)) {
+            (self.subscription, self.last, self.from) = (None, None, StreamOffset::First);
+            self.refused = Some(BusError::StreamRecreated { queue: self.queue.to_string() });
+            return None;
+        }
         let wanted = match (self.last, self.from) {
             (Some(last), _) => offset > last,
             (None, StreamOffset::Offset(first)) => offset >= first,
-            (None, StreamOffset::First | StreamOffset::Next) => true,
+            (
+                None,
+                StreamOffset::First | StreamOffset::Next | StreamOffset::Last | StreamOffset::Since(_),
+            ) => true,
         };
         wanted.then(|| {
             self.last = Some(offset);
+            self.seen = Some(Seen::of(&message));
             self.backoff.reset();
             StreamDelivery { offset, message }
         })
@@ -171,8 +197,13 @@ impl StreamReader {
                 self.since.get_or_insert_with(|| {
                     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
                 });
-                self.subscription =
-                    Some(Subscription { channel, consumer, unacknowledged: 0, ended: up.ended.clone() });
+                self.subscription = Some(Subscription {
+                    channel,
+                    consumer,
+                    unacknowledged: 0,
+                    fresh: true,
+                    ended: up.ended.clone(),
+                });
                 return Ok(true);
             }
             Err(error) => self.session.failure(&error),
@@ -205,6 +236,8 @@ impl StreamReader {
             (Some(last), ..) => at(last),
             (None, StreamOffset::Offset(first), _) => at(first),
             (None, StreamOffset::First, _) => AMQPValue::LongString("first".into()),
+            (None, StreamOffset::Last, _) => AMQPValue::LongString("last".into()),
+            (None, StreamOffset::Since(seconds), _) => AMQPValue::Timestamp(seconds),
             (None, StreamOffset::Next, None) => AMQPValue::LongString("next".into()),
             // Nothing was seen since the subscription, but something may have come during the outage.
             (None, StreamOffset::Next, Some(since)) => AMQPValue::Timestamp(since),
@@ -224,12 +257,14 @@ impl Subscription {
         }
     }
 
-    fn acknowledge(&mut self, tag: u64) {
+    /// Whether it is the subscription's first delivery.
+    fn acknowledge(&mut self, tag: u64) -> bool {
         self.unacknowledged += 1;
         if self.unacknowledged == ACK_EVERY {
             self.unacknowledged = 0;
             // The first poll queues the frame; whether it gets out the next delivery, or its absence, tells.
             let _ = self.channel.basic_ack(tag, BasicAckOptions { multiple: true }).now_or_never();
         }
+        std::mem::take(&mut self.fresh)
     }
 }

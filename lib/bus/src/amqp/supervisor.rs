@@ -5,6 +5,7 @@ use super::{
     config::{AmqpConfig, Place},
     declare::declare_on,
     failure::Failure,
+    lock::{self, Locks},
     publish::ChannelPool,
 };
 use crate::{BusError, ConnectionState, Declaration};
@@ -47,6 +48,7 @@ struct Shared {
     link: watch::Sender<Link>,
     state: watch::Sender<ConnectionState>,
     objects: Mutex<Objects>,
+    locks: Mutex<Locks>,
     /// Somebody wants the next attempt now.
     hurry: Notify,
 }
@@ -87,6 +89,7 @@ impl Session {
             link: watch::Sender::new(Link::Connecting),
             state: watch::Sender::new(ConnectionState::Connecting { attempt: 0, error: None }),
             objects: Mutex::default(),
+            locks: Mutex::default(),
             hurry: Notify::new(),
         });
         let stop = CancellationToken::new();
@@ -163,6 +166,24 @@ impl Session {
         self.shared.objects().declaration.merge(declaration);
     }
 
+    /// The locks that are held.
+    pub(super) fn locks(&self) -> MutexGuard<'_, Locks> {
+        self.shared.locks()
+    }
+
+    /// A lock's holder is gone.
+    pub(crate) fn forget_lock(&self, name: &str, lost: &CancellationToken) {
+        self.locks().forget(name, lost);
+    }
+
+    /// The connection, if there is one.
+    pub(super) fn up_now(&self) -> Option<Up> {
+        match &*self.shared.link.borrow() {
+            Link::Up(up) => Some(up.clone()),
+            Link::Connecting | Link::Refused(_) | Link::Closed => None,
+        }
+    }
+
     /// How often a stream was found missing after a reconnection, and made anew.
     pub(super) fn times_recreated(&self, stream: &str) -> u64 {
         self.shared.objects().recreated.get(stream).copied().unwrap_or(0)
@@ -174,9 +195,17 @@ impl Shared {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection on which everything is declared.
+    fn locks(&self) -> MutexGuard<'_, Locks> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection on which everything is declared. Locks come first: who lost one learns of it before anything can be published.
     async fn open(&self) -> Result<Arc<Connection>, Failure> {
         let connection = self.connect().await?;
+        let held = self.locks().names();
+        for lost in lock::retake(&connection, &self.place, held).await? {
+            self.locks().lose(&lost);
+        }
         self.redeclare(&connection).await?;
         Ok(Arc::new(connection))
     }

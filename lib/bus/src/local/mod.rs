@@ -1,18 +1,20 @@
 //! A broker of one vhost in this process: the same rules as RabbitMQ's, in memory.
 
 mod queue;
+mod record;
 mod stream;
 
 pub(crate) use queue::{QueueConsumer, Receipt};
 pub(crate) use stream::StreamReader;
 
+use self::queue::WhenFull;
 use crate::{
-    BusError, ConnectionState, Declaration, Declared, ExchangeKind, Message, QueueKind, StreamOffset,
-    topic_matches,
+    Binding, BusError, ConnectionState, Declaration, Declared, ExchangeKind, Message, OwnQueue, QueueKind,
+    StreamOffset, topic_matches,
 };
 use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 use tokio::sync::watch;
 
@@ -24,12 +26,15 @@ const BROKER: &str = "in process";
 pub(crate) struct Broker {
     objects: RwLock<Objects>,
     state: watch::Sender<ConnectionState>,
+    locks: Mutex<HashSet<String>>,
 }
 
 #[derive(Debug, Default)]
 struct Objects {
     exchanges: HashMap<String, Exchange>,
     queues: HashMap<String, Target>,
+    /// How many queues were given a name so far.
+    named: u64,
 }
 
 #[derive(Debug)]
@@ -54,7 +59,11 @@ enum Target {
 
 impl Default for Broker {
     fn default() -> Self {
-        Self { objects: RwLock::default(), state: watch::Sender::new(ConnectionState::Connected) }
+        Self {
+            objects: RwLock::default(),
+            state: watch::Sender::new(ConnectionState::Connected),
+            locks: Mutex::default(),
+        }
     }
 }
 
@@ -100,6 +109,34 @@ impl Broker {
                 is: "a stream",
                 hint: "read it instead of consuming it",
             }),
+        }
+    }
+
+    /// Whether the name was free.
+    pub(crate) fn lock(&self, name: &str) -> bool {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
+    }
+
+    pub(crate) fn unlock(&self, name: &str) {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    pub(crate) fn consume_own(
+        self: &Arc<Self>,
+        wanted: &OwnQueue,
+        prefetch: u16,
+    ) -> Result<QueueConsumer, BusError> {
+        self.check_open()?;
+        let (name, queue) = self.write().make_own(wanted)?;
+        Ok(QueueConsumer::new(queue, prefetch).that_owns(Arc::clone(self), name))
+    }
+
+    /// Takes a queue away, and its bindings.
+    fn delete_queue(&self, name: &str) {
+        let mut objects = self.write();
+        objects.queues.remove(name);
+        for exchange in objects.exchanges.values_mut() {
+            exchange.bindings.retain(|bound| bound.queue != name);
         }
     }
 
@@ -172,32 +209,54 @@ impl Objects {
                     declared.created_streams.push(queue.name.clone());
                 }
                 (None, QueueKind::Quorum { max_length }) => {
-                    self.queues
-                        .insert(queue.name.clone(), Target::Queue(Arc::new(queue::Queue::new(max_length))));
+                    self.queues.insert(
+                        queue.name.clone(),
+                        Target::Queue(Arc::new(queue::Queue::new(max_length, WhenFull::Wait))),
+                    );
                 }
                 (Some(Target::Stream(log)), QueueKind::Stream { retention, .. }) => log.retain(retention),
                 (Some(Target::Queue(known)), QueueKind::Quorum { max_length })
-                    if known.max_length() == max_length => {}
+                    if known.is_like(max_length, WhenFull::Wait) => {}
                 (Some(_), _) => return Err(inequivalent("queue", &queue.name)),
             }
         }
-        for binding in &declaration.bindings {
-            let target = self.queue(&binding.queue)?.clone();
-            let exchange = self
-                .exchanges
-                .get_mut(&binding.exchange)
-                .ok_or_else(|| not_found("exchange", &binding.exchange))?;
-            let known =
-                |bound: &Bound| bound.queue == binding.queue && bound.routing_key == binding.routing_key;
-            if !exchange.bindings.iter().any(known) {
-                exchange.bindings.push(Bound {
-                    routing_key: binding.routing_key.clone(),
-                    queue: binding.queue.clone(),
-                    target,
-                });
-            }
+        for Binding { exchange, queue, routing_key } in &declaration.bindings {
+            self.bind(exchange, queue, routing_key)?;
         }
         Ok(declared)
+    }
+
+    fn bind(&mut self, exchange: &str, queue: &str, routing_key: &str) -> Result<(), BusError> {
+        let target = self.queue(queue)?.clone();
+        let exchange = self.exchanges.get_mut(exchange).ok_or_else(|| not_found("exchange", exchange))?;
+        let known = |bound: &Bound| bound.queue == queue && bound.routing_key == routing_key;
+        if !exchange.bindings.iter().any(known) {
+            let (routing_key, queue) = (routing_key.to_owned(), queue.to_owned());
+            exchange.bindings.push(Bound { routing_key, queue, target });
+        }
+        Ok(())
+    }
+
+    fn make_own(&mut self, wanted: &OwnQueue) -> Result<(String, Arc<queue::Queue>), BusError> {
+        let name = wanted.name.clone().unwrap_or_else(|| {
+            self.named += 1;
+            format!("amq.gen-{}", self.named)
+        });
+        if self.queues.contains_key(&name) {
+            return Err(BusError::Refused {
+                broker: BROKER.to_owned(),
+                text: format!("RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{name}'"),
+            });
+        }
+        for (exchange, _) in &wanted.bindings {
+            self.exchange(exchange)?;
+        }
+        let queue = Arc::new(queue::Queue::new(wanted.max_length, WhenFull::DropOldest));
+        self.queues.insert(name.clone(), Target::Queue(Arc::clone(&queue)));
+        for (exchange, routing_key) in &wanted.bindings {
+            self.bind(exchange, &name, routing_key)?;
+        }
+        Ok((name, queue))
     }
 
     fn exchange(&self, name: &str) -> Result<&Exchange, BusError> {

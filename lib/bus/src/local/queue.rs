@@ -1,5 +1,6 @@
 //! A queue in memory: bounded, each message delivered until it is acknowledged.
 
+use super::Broker;
 use crate::{BusError, Message};
 use std::{
     collections::VecDeque,
@@ -8,13 +9,23 @@ use std::{
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// The queue. Publishing waits while it is full: what `reject-publish` and a retry come to on a broker.
+/// The queue.
 #[derive(Debug)]
 pub(crate) struct Queue {
     max_length: u64,
+    when_full: WhenFull,
     state: Mutex<State>,
     arrived: Notify,
     room: Notify,
+}
+
+/// What a message meets that finds the queue full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WhenFull {
+    /// Its publisher waits: what `reject-publish` and a retry come to on a broker.
+    Wait,
+    /// The oldest message goes: `drop-head`.
+    DropOldest,
 }
 
 #[derive(Debug, Default)]
@@ -33,12 +44,12 @@ struct Ready {
 }
 
 impl Queue {
-    pub(super) fn new(max_length: u64) -> Self {
-        Self { max_length, state: Mutex::default(), arrived: Notify::new(), room: Notify::new() }
+    pub(super) fn new(max_length: u64, when_full: WhenFull) -> Self {
+        Self { max_length, when_full, state: Mutex::default(), arrived: Notify::new(), room: Notify::new() }
     }
 
-    pub(super) fn max_length(&self) -> u64 {
-        self.max_length
+    pub(super) fn is_like(&self, max_length: u64, when_full: WhenFull) -> bool {
+        self.max_length == max_length && self.when_full == when_full
     }
 
     pub(super) async fn push(&self, message: Message) -> Result<(), BusError> {
@@ -50,7 +61,11 @@ impl Queue {
                 if state.closed {
                     return Err(BusError::Closed);
                 }
-                if (state.ready.len() as u64) < self.max_length {
+                let full = state.ready.len() as u64 >= self.max_length;
+                if full && self.when_full == WhenFull::DropOldest {
+                    state.ready.pop_front();
+                }
+                if !full || self.when_full == WhenFull::DropOldest {
                     let sequence = state.next_sequence;
                     state.next_sequence += 1;
                     state.ready.push_back(Ready { sequence, redelivered: false, message });
@@ -108,11 +123,30 @@ impl Queue {
 pub(crate) struct QueueConsumer {
     queue: Arc<Queue>,
     credit: Arc<Semaphore>,
+    _owned: Option<Owned>,
+}
+
+/// A queue that goes with its consumer.
+#[derive(Debug)]
+struct Owned {
+    broker: Arc<Broker>,
+    name: String,
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.broker.delete_queue(&self.name);
+    }
 }
 
 impl QueueConsumer {
     pub(super) fn new(queue: Arc<Queue>, prefetch: u16) -> Self {
-        Self { queue, credit: Arc::new(Semaphore::new(usize::from(prefetch))) }
+        Self { queue, credit: Arc::new(Semaphore::new(usize::from(prefetch))), _owned: None }
+    }
+
+    /// The queue goes with this consumer.
+    pub(super) fn that_owns(self, broker: Arc<Broker>, name: String) -> Self {
+        Self { _owned: Some(Owned { broker, name }), ..self }
     }
 
     pub(crate) async fn next(&mut self) -> Result<(Message, bool, Receipt), BusError> {

@@ -1,21 +1,25 @@
 //! A stream in memory: a log bounded by age and size, each message at an offset.
 //!
 //! What a live reader has not read yet is never trimmed; instead publishing waits while the slowest reader lags by
-//! more than [`MAX_LAG_MESSAGES`] or [`MAX_LAG_BYTES`], until it is down to half of that.
+//! more than [`MAX_LAG_MESSAGES`] or [`MAX_LAG_BYTES`], until it is down to half of that. What has been read is memory that others need
+//! more: of it no more than [`MAX_BYTES`] is kept, whatever the retention allows.
 
+use super::record::Record;
 use crate::{BusError, Message, Retention, StreamDelivery, StreamOffset};
 use std::{
     collections::VecDeque,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::Notify;
 
 /// Publishing waits while a reader is this many messages behind.
-const MAX_LAG_MESSAGES: u64 = 100_000;
+const MAX_LAG_MESSAGES: u64 = 50_000;
 /// Publishing waits while a reader is this many bytes behind.
-const MAX_LAG_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_LAG_BYTES: u64 = 8 * 1024 * 1024;
+/// A log keeps this many bytes at most.
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// How many messages a reader takes under one lock.
 const BATCH: usize = 256;
 
@@ -46,9 +50,15 @@ struct State {
 
 #[derive(Debug)]
 struct Entry {
-    message: Message,
-    size: u64,
+    record: Record,
     appended: Instant,
+}
+
+impl Entry {
+    /// In memory, in bytes.
+    fn size(&self) -> u64 {
+        size_of::<Instant>() as u64 + self.record.weight()
+    }
 }
 
 /// How far a reader is.
@@ -86,6 +96,7 @@ impl Log {
     }
 
     pub(super) async fn append(&self, message: Message) -> Result<(), BusError> {
+        let record = Record::new(message);
         loop {
             let mut drained = pin!(self.drained.notified());
             drained.as_mut().enable();
@@ -95,7 +106,7 @@ impl Log {
                     return Err(BusError::Closed);
                 }
                 if !state.full {
-                    state.append(message, Instant::now());
+                    state.append(record, Instant::now());
                     drop(state);
                     self.appended.notify_waiters();
                     return Ok(());
@@ -117,14 +128,15 @@ impl Log {
 }
 
 impl State {
-    fn append(&mut self, message: Message, now: Instant) {
-        let size = message.size() as u64;
+    fn append(&mut self, record: Record, now: Instant) {
+        let entry = Entry { record, appended: now };
+        let size = entry.size();
         let offset = self.end();
         // Who waits for a later offset is not behind by what comes before it.
         for reader in self.readers.iter_mut().filter(|reader| reader.next > offset) {
             reader.bytes += size;
         }
-        self.entries.push_back(Entry { message, size, appended: now });
+        self.entries.push_back(entry);
         self.bytes += size;
         self.appended_bytes += size;
         self.trim(now);
@@ -145,28 +157,39 @@ impl State {
 
     fn trim(&mut self, now: Instant) {
         let unread = self.readers.iter().map(|reader| reader.next).min().unwrap_or(u64::MAX);
+        let bytes = self.retention.bytes.min(MAX_BYTES);
         while let Some(oldest) = self.entries.front()
             && self.first < unread
-            && (self.bytes > self.retention.bytes
-                || now.saturating_duration_since(oldest.appended) > self.retention.age)
+            && (self.bytes > bytes || now.saturating_duration_since(oldest.appended) > self.retention.age)
         {
-            self.bytes -= oldest.size;
+            self.bytes -= oldest.size();
             self.first += 1;
             self.entries.pop_front();
         }
+    }
+
+    /// How many entries came before this time, in seconds since the epoch.
+    fn older_than(&self, seconds: u64) -> u64 {
+        let age =
+            SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap_or_default();
+        // Beyond the clock's own beginning everything is younger.
+        let bound = Instant::now().checked_sub(age);
+        bound.map_or(0, |bound| self.entries.partition_point(|entry| entry.appended < bound) as u64)
     }
 
     fn register(&mut self, from: StreamOffset) -> u64 {
         let next = match from {
             StreamOffset::First => self.first,
             StreamOffset::Next => self.end(),
+            StreamOffset::Last => self.end().saturating_sub(1).max(self.first),
+            StreamOffset::Since(seconds) => self.first + self.older_than(seconds),
             // Beyond the end, too, the reader gets exactly what it asked for: once it is there.
             StreamOffset::Offset(offset) => offset.max(self.first),
         };
         let reader = self.next_reader;
         self.next_reader += 1;
         let skipped = usize::try_from(next.min(self.end()) - self.first).unwrap_or(usize::MAX);
-        let unread: u64 = self.entries.iter().skip(skipped).map(|entry| entry.size).sum();
+        let unread: u64 = self.entries.iter().skip(skipped).map(Entry::size).sum();
         self.readers.push(Position { reader, next, bytes: self.appended_bytes - unread });
         reader
     }
@@ -182,9 +205,9 @@ impl State {
         }
         let skip = usize::try_from(position.next - first).unwrap_or(usize::MAX);
         for entry in self.entries.iter().skip(skip).take(BATCH) {
-            out.push_back(StreamDelivery { offset: position.next, message: entry.message.clone() });
+            out.push_back(StreamDelivery { offset: position.next, message: entry.record.message() });
             position.next += 1;
-            position.bytes += entry.size;
+            position.bytes += entry.size();
         }
     }
 

@@ -5,7 +5,10 @@ use kinetic_bus::{
     Binding, Bus, BusError, Declaration, Exchange, ExchangeKind, HeaderValue, Message, Queue, QueueKind,
     Retention, StreamOffset, StreamReader,
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tokio::time::timeout;
 
 /// Generous: nothing here is a measurement.
@@ -14,6 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// All of them.
 pub(crate) async fn all(bus: &Bus) {
     a_stream_is_read_in_order_from_anywhere_and_again(bus).await;
+    a_stream_is_read_from_its_end_or_from_a_time(bus).await;
     properties_arrive_as_they_were_sent(bus).await;
     exchanges_route_as_amqp_says(bus).await;
     what_nobody_takes_is_an_error(bus).await;
@@ -22,6 +26,8 @@ pub(crate) async fn all(bus: &Bus) {
     a_full_queue_holds_its_publisher_back(bus).await;
     what_is_missing_is_said(bus).await;
     a_refused_message_does_not_take_others_with_it(bus).await;
+    a_name_has_one_holder(bus).await;
+    crate::own::all(bus).await;
     reading_ends_with_closing(bus).await;
 }
 
@@ -91,6 +97,19 @@ async fn a_stream_is_read_in_order_from_anywhere_and_again(bus: &Bus) {
     bus.publish("x.read", numbered(5_000)).await.unwrap();
     let (offset, message) = next(&mut live).await;
     assert_eq!((offset, number(&message)), (5_000, 5_000));
+}
+
+/// A broker begins with a chunk: what comes first may lie before what was asked for, and everything asked for comes.
+async fn a_stream_is_read_from_its_end_or_from_a_time(bus: &Bus) {
+    let last = number(&bus_first(bus, StreamOffset::Last).await);
+    assert!((1..=5_000).contains(&last), "{last} is not near the end");
+    assert_eq!(number(&bus_first(bus, StreamOffset::Since(0)).await), 0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(number(&bus_first(bus, StreamOffset::Since(now - 3600)).await), 0);
+}
+
+async fn bus_first(bus: &Bus, from: StreamOffset) -> Message {
+    next(&mut bus.read_stream("s.read", from).await.unwrap()).await.1
 }
 
 async fn properties_arrive_as_they_were_sent(bus: &Bus) {
@@ -309,6 +328,18 @@ async fn a_refused_message_does_not_take_others_with_it(bus: &Bus) {
         numbers.insert(number(&next(&mut reader).await.1));
     }
     assert_eq!(numbers, (0..100).filter(|n| *n != 50).collect());
+}
+
+async fn a_name_has_one_holder(bus: &Bus) {
+    let first = bus.lock("kinetic.lock.web.0").await.unwrap().unwrap();
+    assert!(bus.lock("kinetic.lock.web.0").await.unwrap().is_none());
+    let other = bus.lock("kinetic.lock.web.1").await.unwrap().unwrap();
+    first.release().await;
+    let second = bus.lock("kinetic.lock.web.0").await.unwrap().unwrap();
+    assert!(bus.lock("kinetic.lock.web.0").await.unwrap().is_none());
+    drop(second);
+    drop(bus.lock("kinetic.lock.web.0").await.unwrap().unwrap());
+    assert!(!other.lost().is_cancelled());
 }
 
 async fn reading_ends_with_closing(bus: &Bus) {

@@ -4,4 +4,5 @@
 
 mod behaviour;
 mod local;
+mod own;
 mod rabbitmq;

@@ -1,7 +1,12 @@
 //! The bus on a real RabbitMQ. Few tests, because each starts a broker.
 
-use crate::behaviour::{self, PATIENCE, message, next, number, numbered, piped, quorum, stream};
-use kinetic_bus::{Admin, AmqpConfig, Bus, BusError, ConnectionState, Retention, StreamOffset};
+use crate::{
+    behaviour::{self, PATIENCE, exchange, message, next, number, numbered, piped, quorum, stream},
+    own::{own, take},
+};
+use kinetic_bus::{
+    Admin, AmqpConfig, Bus, BusError, ConnectionState, Declaration, ExchangeKind, Retention, StreamOffset,
+};
 use kinetic_tests::rabbitmq::RabbitMq;
 use std::{
     collections::BTreeSet,
@@ -11,7 +16,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 fn bus(broker: &RabbitMq, vhost: &str) -> Bus {
     Bus::amqp(AmqpConfig::new(&broker.amqp_url(vhost), vhost).unwrap())
@@ -34,7 +39,29 @@ async fn on_a_broker_it_behaves_as_every_bus_does_and_says_what_the_broker_refus
     what_the_user_may_not_is_said(&broker).await;
     an_administrator_makes_what_amqp_cannot(&broker).await;
     a_stream_made_anew_is_told(&broker).await;
+    a_lock_ends_with_its_connection(&broker).await;
+    a_queue_of_ones_own_is_made_again(&broker).await;
     a_broker_short_of_memory_is_a_state(&broker).await;
+}
+
+async fn a_queue_of_ones_own_is_made_again(broker: &RabbitMq) {
+    broker.add_vhost("own");
+    let (owner, other) = (bus(broker, "own"), bus(broker, "own"));
+    let exchanges = vec![exchange("x", ExchangeKind::Topic)];
+    owner.declare(&Declaration { exchanges, ..Declaration::default() }).await.unwrap();
+    let lock = own(Some("lock"), &[("x", "web.0")]);
+    let mut consumer = owner.consume_own(&lock, 1).await.unwrap();
+    let error = other.consume_own(&lock, 1).await.unwrap_err();
+    assert!(matches!(&error, BusError::Refused { text, .. } if text.contains("RESOURCE_LOCKED")), "{error}");
+    broker.ctl(&["close_all_connections", "-p", "own", "test"]);
+    let taken = tokio::spawn(async move { take(&mut consumer).await });
+    let again = async {
+        while other.publish("x", message("web.0", "again")).await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, again).await.expect("the queue is bound again");
+    assert_eq!(timeout(PATIENCE, taken).await.expect("it is consumed again").unwrap().body, "again");
 }
 
 async fn what_a_login_is_refused_for_is_said(broker: &RabbitMq) {
@@ -139,6 +166,42 @@ async fn an_administrator_makes_what_amqp_cannot(broker: &RabbitMq) {
     let nobody = Admin::new("http://guest:guest@127.0.0.1:1").unwrap();
     let error = nobody.create_vhost("x").await.unwrap_err().to_string();
     assert!(error.contains("Connection refused"), "{error}");
+}
+
+async fn a_lock_ends_with_its_connection(broker: &RabbitMq) {
+    broker.add_vhost("locks");
+    broker.http("PUT", "/api/users/locker", r#"{"password":"pw","tags":""}"#);
+    let all = r#"{"configure":".*","write":".*","read":".*"}"#;
+    broker.http("PUT", "/api/permissions/locks/locker", all);
+    let url = broker.amqp_url("locks").replace("guest:guest@", "locker:pw@");
+    let (first, second) = (Bus::amqp(AmqpConfig::new(&url, "locks").unwrap()), bus(broker, "locks"));
+    let cut = || {
+        let all = broker.ctl(&["list_connections", "user", "pid"]);
+        for pid in all.lines().filter_map(|line| line.strip_prefix("locker\t")) {
+            broker.ctl(&["close_connection", pid, "test"]);
+        }
+    };
+    let name = "kinetic.lock.web.0";
+    let held = first.lock(name).await.unwrap().unwrap();
+    assert!(second.lock(name).await.unwrap().is_none());
+
+    // After a reconnection it is held again, before anything else can be.
+    cut();
+    first.declare(&piped("x", stream("s"))).await.unwrap();
+    assert!(!held.lost().is_cancelled());
+    assert!(second.lock(name).await.unwrap().is_none());
+
+    // Another takes it while the connection is gone: an administrator deletes the queue, which comes to the same.
+    broker.ctl(&["delete_queue", "-p", "locks", name]);
+    let taken = second.lock(name).await.unwrap().unwrap();
+    cut();
+    timeout(PATIENCE, held.lost().cancelled()).await.unwrap();
+    assert!(first.lock(name).await.unwrap().is_none());
+    second.close().await;
+    while first.lock(name).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(taken);
 }
 
 async fn a_stream_made_anew_is_told(broker: &RabbitMq) {
