@@ -5,9 +5,11 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 use bytes::Bytes;
 
 /// A batch is closed before it grows beyond this many bytes; a single datagram may be larger.
-pub(super) const MAX_BYTES: usize = 32 * 1024;
+pub(super) const MAX_BYTES: usize = 64 * 1024;
 /// A batch is closed when its first line is this old.
-pub(super) const MAX_AGE: Duration = Duration::from_millis(100);
+pub(super) const MAX_AGE: Duration = Duration::from_millis(20);
+/// A body of so many bytes fills its buffer.
+const FULL: usize = MAX_BYTES - MAX_BYTES / 8;
 /// So many senders have open batches at most; one more closes them all. Bounds memory where addresses are forged.
 const MAX_SENDERS: usize = 4096;
 /// So many buffers are kept for the next batches.
@@ -22,7 +24,7 @@ pub(super) struct Batch {
     pub(super) arrived_ms: i64,
     /// How many datagrams (or lines of a byte stream) they came in.
     pub(super) pieces: u64,
-    /// The lines, divided by newlines. Of exactly its size: streams in memory keep it for long.
+    /// The lines, divided by newlines. Hardly larger in memory than its length: streams in memory keep it for long.
     pub(super) body: Bytes,
 }
 
@@ -58,10 +60,18 @@ impl OpenBatch {
         full
     }
 
-    /// Takes the body out, if there is one; the buffer stays for the next.
+    /// Takes the body out, if there is one. Of a full one the buffer itself, without a copy; else the buffer stays for the next.
     pub(super) fn close(&mut self, origin: String) -> Option<Batch> {
-        let body = (!self.is_empty()).then(|| Bytes::copy_from_slice(&self.lines))?;
-        self.lines.clear();
+        if self.is_empty() {
+            return None;
+        }
+        let body = if self.lines.len() >= FULL {
+            Bytes::from(std::mem::replace(&mut self.lines, Vec::with_capacity(MAX_BYTES)))
+        } else {
+            let body = Bytes::copy_from_slice(&self.lines);
+            self.lines.clear();
+            body
+        };
         let pieces = std::mem::take(&mut self.pieces);
         Some(Batch { origin, arrived_ms: self.arrived_ms, pieces, body })
     }
@@ -114,6 +124,8 @@ impl Senders {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn address(n: u32) -> IpAddr {
@@ -159,7 +171,7 @@ mod tests {
         senders.close_all(|batch| batches.push(batch));
         assert!(batches.iter().all(|batch| batch.body.len() <= MAX_BYTES || batch.pieces == 1));
         assert_eq!(batches.iter().map(|batch| batch.pieces).sum::<u64>(), sent + 2);
-        assert_eq!(batches[1].arrived_ms, 32, "the first line that did not fit the batch before");
+        assert_eq!(batches[1].arrived_ms, 65, "the first line that did not fit the batch before");
     }
 
     #[test]
@@ -173,5 +185,38 @@ mod tests {
         senders.close_all(|_| closed += 1);
         assert_eq!(closed, 20_000);
         assert!(senders.spare.len() <= MAX_SPARE);
+    }
+
+    proptest! {
+        /// Datagrams end in a newline, in CRLF, or in neither; several lines may come in one, of any length, or none.
+        #[test]
+        fn lines_come_out_as_they_came_in(
+            datagrams in vec((0_u32..3, vec(("[a-z:|]{1,40}", 1_usize..1_000), 0..5), prop_oneof![Just(""), Just("\n"), Just("\r\n")]), 0..60),
+        ) {
+            let (mut senders, mut batches, mut sent) = (Senders::default(), Vec::new(), HashMap::<String, Vec<u8>>::new());
+            let mut pieces = 0;
+            for (sender, lines, end) in datagrams {
+                let lines: Vec<String> = lines.into_iter().map(|(line, times)| line.repeat(times)).collect();
+                let datagram = lines.join("\n") + end;
+                senders.push(address(sender), datagram.as_bytes(), 0, |batch| batches.push(batch));
+                let all = sent.entry(address(sender).to_string()).or_default();
+                for line in &lines {
+                    all.extend_from_slice(line.as_bytes());
+                    all.push(b'\n');
+                }
+                pieces += u64::from(!lines.is_empty());
+            }
+            senders.close_all(|batch| batches.push(batch));
+            prop_assert_eq!(batches.iter().map(|batch| batch.pieces).sum::<u64>(), pieces);
+            let mut taken = HashMap::<String, Vec<u8>>::new();
+            for batch in batches {
+                prop_assert!(batch.body.len() <= MAX_BYTES || batch.pieces == 1);
+                let all = taken.entry(batch.origin).or_default();
+                all.extend_from_slice(&batch.body);
+                all.push(b'\n');
+            }
+            sent.retain(|_, lines| !lines.is_empty());
+            prop_assert!(taken == sent);
+        }
     }
 }

@@ -8,8 +8,10 @@ use kinetic_bus::BusError;
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     /// The address could not be listened on.
-    #[error("cannot listen for statsd on {transport} {addr}: {reason}; {}", hint(reason, flag))]
+    #[error("cannot listen for {protocol} on {transport} {addr}: {reason}; {}", hint(reason, protocol, flag))]
     Listen {
+        /// `statsd` or `collectd`.
+        protocol: &'static str,
         /// `UDP` or `TCP`.
         transport: &'static str,
         /// The address.
@@ -29,17 +31,17 @@ pub enum IntakeError {
     Bus(#[from] BusError),
 
     /// The bus did not confirm all messages in time.
-    #[error("statsd intake: messages still unconfirmed after {} s; they are lost", grace.as_secs_f64())]
+    #[error("intake: messages still unconfirmed after {} s; they are lost", grace.as_secs_f64())]
     Unconfirmed {
         /// How long it was waited for.
         grace: Duration,
     },
 }
 
-fn hint(reason: &io::Error, flag: &str) -> String {
+fn hint(reason: &io::Error, protocol: &str, flag: &str) -> String {
     match reason.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("is another statsd running there? stop it, or choose another address by {flag}")
+            format!("is another {protocol} running there? stop it, or choose another address by {flag}")
         }
         io::ErrorKind::PermissionDenied => {
             format!("ports below 1024 need a privilege; choose a higher one by {flag}")

@@ -8,6 +8,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::collectd::CollectdMetrics;
+
 /// The intake's counters; clones count into the same ones.
 #[derive(Clone, Debug, Default)]
 pub struct IntakeMetrics {
@@ -21,6 +23,7 @@ pub struct IntakeMetrics {
     pub(super) messages: Counter,
     pub(super) refused_messages: Counter,
     pub(super) unroutable_messages: Counter,
+    pub(super) collectd: CollectdMetrics,
 }
 
 /// Which way bytes came in.
@@ -61,6 +64,7 @@ impl IntakeMetrics {
             messages,
             refused_messages,
             unroutable_messages,
+            collectd,
         } = self.clone();
         intake.register("bytes", "Bytes of statsd text taken in", bytes);
         intake.register("packets", "Datagrams received", packets);
@@ -80,6 +84,7 @@ impl IntakeMetrics {
         intake.register("messages", "Messages handed to the bus", messages);
         intake.register("refused_messages", "Messages that the bus refused for good", refused_messages);
         intake.register("unroutable_messages", "Messages that no source takes", unroutable_messages);
+        collectd.register(intake);
     }
 
     /// The counter of bytes that came this way.

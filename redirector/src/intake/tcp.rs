@@ -26,7 +26,13 @@ const CHUNK: usize = 8 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), IntakeError> {
-    let failed = |reason| IntakeError::Listen { transport: "TCP", addr, flag: "--statsd-tcp", reason };
+    let failed = |reason| IntakeError::Listen {
+        protocol: "statsd",
+        transport: "TCP",
+        addr,
+        flag: "--statsd-tcp",
+        reason,
+    };
     let listener = TcpListener::bind(addr).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))

@@ -176,9 +176,9 @@ async fn an_input_is_read_to_its_end_and_confirmed() {
 async fn an_input_waits_for_a_slow_bus() {
     let (bus, mut reader) = bus("statsd.#").await;
     let (intake, _) = start(&bus);
-    // More than the stream lets its slowest reader lag behind, and the hand-over holds: 64 MiB and 16 MiB.
+    // More than the stream lets its slowest reader lag behind, and the hand-over holds: 8 MiB each.
     let line = format!("x:1|c|#{}\n", "t".repeat(4000));
-    let size = 120 * 1024 * 1024 / line.len();
+    let size = 40 * 1024 * 1024 / line.len();
     let text = line.repeat(size);
     let mut reading = Box::pin(intake.read(text.as_bytes()));
     let early = timeout(Duration::from_millis(500), &mut reading).await;

@@ -1,35 +1,46 @@
 //! statsd over UDP. The reader never waits for the bus: what it cannot hand over it drops and counts.
 //!
-//! Datagrams are read in bursts without waking between them, and appended to their sender's batch in place; the
-//! clock is read once a burst, and all batches are closed together, 100 ms after the first was opened.
+//! Datagrams are read in bursts without waking between them, and appended to their sender's batch in place; the clock is read once a burst.
+//! After a burst the reader rests for a moment, so that a busy socket wakes it and those behind it a few hundred times a second however many
+//! packets come, while an idle one costs nothing. All batches are closed together, 20 ms after the first was opened.
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
     net::UdpSocket,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     IntakeError, IntakeMetrics,
     batch::{Batch, MAX_AGE, Senders},
+    datagrams::Datagrams,
     metrics::Transport,
     now_ms,
-    publish::HandOver,
+    publish::{Full, HandOver},
 };
 
 /// What the socket should hold while the reader is busy; the system may grant less (`net.core.rmem_max`).
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
-/// The largest UDP payload there is.
-const MAX_DATAGRAM: usize = 65_535;
 /// Datagrams read before timers and cancellation get their turn.
-const BURST: usize = 256;
+const BURST: usize = 1024;
+/// Between bursts, at most: waking is dear beside reading a packet. And at least: a timer is no finer.
+const LONGEST_REST: Duration = Duration::from_millis(8);
+const SHORTEST_REST: Duration = Duration::from_millis(1);
+/// What Linux charges the socket's buffer for a packet that fills an Ethernet frame, in bytes.
+const CHARGE: usize = 2_304;
+/// After an error of the socket.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Drops are logged once in this time.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-pub(super) fn bind(addr: SocketAddr) -> Result<(UdpSocket, SocketAddr), IntakeError> {
+pub(super) fn bind(
+    addr: SocketAddr,
+    protocol: &'static str,
+    flag: &'static str,
+) -> Result<(UdpSocket, SocketAddr), IntakeError> {
     let open = || -> io::Result<_> {
         let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
         // Best effort: a smaller buffer works, it only bridges shorter pauses.
@@ -40,7 +51,7 @@ pub(super) fn bind(addr: SocketAddr) -> Result<(UdpSocket, SocketAddr), IntakeEr
         let bound = socket.local_addr()?;
         Ok((socket, bound))
     };
-    open().map_err(|reason| IntakeError::Listen { transport: "UDP", addr, flag: "--statsd", reason })
+    open().map_err(|reason| IntakeError::Listen { protocol, transport: "UDP", addr, flag, reason })
 }
 
 /// Reads until cancelled, then hands over what it took.
@@ -51,8 +62,9 @@ pub(super) async fn serve(
     cancel: CancellationToken,
 ) {
     let mut reader = Reader {
+        rest: Rest::new(SockRef::from(&socket).recv_buffer_size().unwrap_or_default()),
         socket,
-        buffer: vec![0; MAX_DATAGRAM],
+        datagrams: Datagrams::new(),
         senders: Senders::default(),
         out: Out { hand_over, metrics, last_log: None },
     };
@@ -67,14 +79,18 @@ pub(super) async fn serve(
                 due = None;
             }
             ready = reader.socket.readable() => {
-                if let Err(error) = ready {
-                    tracing::warn!(%error, "cannot wait for statsd datagrams");
-                    tokio::time::sleep(MAX_AGE).await;
-                    continue;
-                }
-                reader.burst();
+                let read = ready.and_then(|()| reader.burst());
                 if due.is_none() && !reader.senders.is_empty() {
                     due = Some(Instant::now() + MAX_AGE);
+                }
+                match read {
+                    Ok(true) => sleep(reader.rest.length).await,
+                    // The bursts of a socket that is never empty must not keep others waiting.
+                    Ok(false) => tokio::task::yield_now().await,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot read statsd datagrams; trying again");
+                        sleep(PAUSE).await;
+                    }
                 }
             }
         }
@@ -83,10 +99,36 @@ pub(super) async fn serve(
 }
 
 struct Reader {
+    rest: Rest,
     socket: UdpSocket,
-    buffer: Vec<u8>,
+    datagrams: Datagrams,
     senders: Senders,
     out: Out,
+}
+
+/// How long the reader rests after a burst: as long as what comes meanwhile takes no more than a quarter of the socket's buffer, so that the
+/// rest is for pauses that others make.
+#[derive(Debug)]
+struct Rest {
+    length: Duration,
+    /// So many packets take a quarter of the buffer.
+    quarter: u64,
+}
+
+impl Rest {
+    /// For a buffer of so many bytes.
+    fn new(buffer: usize) -> Self {
+        Self { length: SHORTEST_REST, quarter: (buffer / CHARGE / 4) as u64 }
+    }
+
+    /// After a burst of so many packets, which came during the rest before.
+    fn adapt(&mut self, packets: u64) {
+        if packets > self.quarter {
+            self.length = (self.length / 2).max(SHORTEST_REST);
+        } else if packets < self.quarter / 2 {
+            self.length = (self.length * 2).min(LONGEST_REST);
+        }
+    }
 }
 
 /// Where closed batches go.
@@ -97,25 +139,20 @@ struct Out {
 }
 
 impl Reader {
-    /// Reads what is there, up to [`BURST`] datagrams.
-    fn burst(&mut self) {
+    /// Reads what is there, up to [`BURST`] datagrams; whether that was all.
+    fn burst(&mut self) -> io::Result<bool> {
+        let Self { rest, socket, datagrams, senders, out } = self;
         let now = now_ms();
         let (mut packets, mut bytes) = (0, 0);
-        for _ in 0..BURST {
-            match self.socket.try_recv_from(&mut self.buffer) {
-                Ok((length, sender)) => {
-                    packets += 1;
-                    bytes += length as u64;
-                    let sender = sender.ip().to_canonical();
-                    self.senders.push(sender, &self.buffer[..length], now, |batch| self.out.put(batch));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // Errors of earlier datagrams (ICMP), told here: none of the reader's business.
-                Err(error) => tracing::debug!(%error, "statsd socket"),
-            }
-        }
-        self.out.metrics.packets.inc_by(packets);
-        self.out.metrics.bytes(Transport::Udp).inc_by(bytes);
+        let emptied = datagrams.receive(socket, BURST, |sender, datagram| {
+            packets += 1;
+            bytes += datagram.len() as u64;
+            senders.push(sender.to_canonical(), datagram, now, |batch| out.put(batch));
+        });
+        out.metrics.packets.inc_by(packets);
+        out.metrics.bytes(Transport::Udp).inc_by(bytes);
+        rest.adapt(packets);
+        emptied
     }
 
     fn close_all(&mut self) {
@@ -125,12 +162,35 @@ impl Reader {
 
 impl Out {
     fn put(&mut self, batch: Batch) {
-        let Err(batch) = self.hand_over.try_put(batch) else { return };
-        self.metrics.dropped_packets.inc_by(batch.pieces);
+        let pieces = batch.pieces;
+        let Err(Full) = self.hand_over.try_put(batch) else { return };
+        self.metrics.dropped_packets.inc_by(pieces);
         if self.last_log.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
             self.last_log = Some(Instant::now());
             let dropped = self.metrics.dropped_packets.get();
             tracing::warn!(dropped, "statsd datagrams dropped: the bus does not keep up");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reader_rests_as_long_as_the_buffer_allows() {
+        let mut rest = Rest::new(400 * CHARGE);
+        for _ in 0..10 {
+            rest.adapt(3);
+        }
+        assert_eq!(rest.length, LONGEST_REST);
+        rest.adapt(80);
+        assert_eq!(rest.length, LONGEST_REST, "less than the quarter, but not by much");
+        rest.adapt(101);
+        assert_eq!(rest.length, LONGEST_REST / 2);
+        for _ in 0..10 {
+            rest.adapt(1_000);
+        }
+        assert_eq!(rest.length, SHORTEST_REST);
     }
 }
