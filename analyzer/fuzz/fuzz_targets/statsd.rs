@@ -4,7 +4,7 @@
 
 use kinetic_analyzer::{
     decode::MetricType,
-    window::{Accumulator, MessageContext, Needs, SeriesId, Window, WindowConfig, WindowSink, Windows},
+    window::{Accumulator, MessageContext, Names, Needs, SeriesId, Window, WindowConfig, WindowSink, Windows},
 };
 use kinetic_api::{plan::OriginRule, series::SeriesName, statistic::Statistic};
 use libfuzzer_sys::fuzz_target;
@@ -12,11 +12,11 @@ use libfuzzer_sys::fuzz_target;
 struct Count(f64);
 
 impl WindowSink for Count {
-    fn series(&mut self, _: SeriesId, _: &SeriesName, _: MetricType) -> Option<Needs> {
+    fn series(&mut self, _: SeriesId, _: &SeriesName, _: MetricType, _: &Names) -> Option<Needs> {
         Some(Needs { quantiles: true, cardinality: true, moments: true })
     }
 
-    fn closed(&mut self, window: Window, values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>) {
+    fn closed(&mut self, window: Window, _: &Names, values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>) {
         for (_, accumulator) in values {
             for statistic in [Statistic::Sum, Statistic::Stddev, Statistic::P99, Statistic::Cardinality] {
                 let number = accumulator.statistic(statistic, window.end_ms - window.start_ms);
@@ -26,7 +26,7 @@ impl WindowSink for Count {
         }
     }
 
-    fn evicted(&mut self, _: SeriesId) {}
+    fn evicted(&mut self, _: SeriesId, _: &Names) {}
 }
 
 fuzz_target!(|body: &[u8]| {

@@ -1,6 +1,6 @@
 //! Why a line was not understood.
 
-use super::limits::{MAX_LINE, MAX_NAME, MAX_TAGS};
+use super::limits::{MAX_FIELDS, MAX_LINE, MAX_NAME, MAX_OBJECT, MAX_TAGS};
 
 /// Why a line was not understood; it costs that line only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -41,6 +41,62 @@ pub enum BadLineReason {
     /// A section that begins like none that the protocol knows or could come to know.
     #[error("after the type comes something that is neither |@rate, |#tags, |c:container nor |Ttimestamp")]
     UnknownSection,
+    /// More than one thing takes.
+    #[error("the text of one metric is longer than {MAX_OBJECT} bytes")]
+    ObjectTooLong,
+    /// Tags that together are no name any more.
+    #[error(
+        "a tag is longer than {MAX_NAME} bytes, or all of them together are longer than {MAX_LINE}: drop some"
+    )]
+    TagsTooLong,
+    /// More values than the limit.
+    #[error("there are more than {MAX_FIELDS} values in one line, object or packet: send several")]
+    TooManyFields,
+    /// A timestamp in none of the usual units.
+    #[error(
+        "the time is no number of seconds, milliseconds, microseconds or nanoseconds since 1970, nor RFC 3339"
+    )]
+    BadTime,
+    /// A line of collectd's text protocol that carries nothing.
+    #[error("the line is neither PUTVAL nor PUTNOTIF")]
+    NoCommand,
+    /// A name of collectd's that is none.
+    #[error("the identifier is not host/plugin[-instance]/type[-instance]")]
+    BadIdentifier,
+    /// A quotation mark without the other.
+    #[error("a quotation mark is not closed")]
+    BadQuotes,
+    /// Values that do not fit the type.
+    #[error(
+        "there are not as many values as collectd's type has data sources: give the client's own types by --types-db FILE"
+    )]
+    WrongValueCount,
+    /// A type of data source that collectd does not have.
+    #[error("the type of a data source is none of gauge, counter, derive, absolute")]
+    UnknownSourceKind,
+    /// A packet that ends within a part, or a part that is not what it says.
+    #[error("a part of the packet is not as long as it says, or holds no text or values as it should")]
+    BadPart,
+    /// Signatures and ciphers are the intake's.
+    #[error("the packet is signed or encrypted: send it to the address of --collectd, which has the keys")]
+    Sealed,
+    /// Bytes that are no JSON.
+    #[error("it is not JSON, or a part of it is not of the kind that belongs there")]
+    NotJson,
+    /// An object that nobody is known to send.
+    #[error("the object is no metric of collectd, Telegraf or Vector")]
+    UnknownShape,
+    /// Something else than key=value.
+    #[error("a tag is not key=value")]
+    BadTag,
+    /// Fields that are none.
+    #[error(
+        "there are no fields, or one of them is not key=value: write measurement,tag=value field=1.5 1656581400000000000"
+    )]
+    BadField,
+    /// A path that is none.
+    #[error("the line is not `path value timestamp`")]
+    NotThreeWords,
 }
 
 /// A line that was not understood, kept for a log line.

@@ -1,8 +1,8 @@
 //! Which feed a series belongs to.
 
-use kinetic_api::{plan::OriginRule, series::SeriesName};
+use kinetic_api::{names::ORIGIN_HEADER, plan::OriginRule, series::SeriesName};
 
-use super::series::Labels;
+use super::{sample::OriginHint, series::Labels};
 
 /// The bytes of an origin header that are kept.
 const MAX_ORIGIN: usize = 500;
@@ -13,14 +13,36 @@ const MAX_ORIGIN: usize = 500;
 /// A pattern whose segment is the whole metric takes nothing out: a series needs a name.
 #[must_use]
 pub fn name(labels: Labels, rule: &OriginRule, header: &str) -> SeriesName {
+    labelled(labels, rule, header, OriginHint::Header)
+}
+
+/// The same for a format that knows something of the sender itself. Where the rule finds no origin:
+///
+/// - a host that the format names is it, unless the rule names a header of its own (not `origin`, which a relay may have set);
+/// - the tag `host` is it, taken out, if no header was sent.
+#[must_use]
+pub fn labelled(labels: Labels, rule: &OriginRule, header: &str, hint: OriginHint<'_>) -> SeriesName {
     let Labels { mut metric, mut tags } = labels;
     let found = match rule {
-        OriginRule::Tag(key) => tags.iter().position(|(k, _)| k == key).map(|at| tags.remove(at).1),
+        OriginRule::Tag(key) => take_tag(&mut tags, key),
         OriginRule::Pattern { glob, segment } if glob.matches(&metric) => take_segment(&mut metric, *segment),
         OriginRule::Header(_) | OriginRule::Pattern { .. } => None,
     };
-    let origin = found.unwrap_or_else(|| bounded(header).replace(char::is_control, ""));
-    SeriesName { metric, tags, origin }
+    let own_header = matches!(rule, OriginRule::Header(name) if name != ORIGIN_HEADER);
+    let found = found.or_else(|| match hint {
+        OriginHint::Host(host) if header.is_empty() || !own_header => Some(cleaned(host)),
+        OriginHint::HostTag if header.is_empty() => take_tag(&mut tags, "host"),
+        OriginHint::Header | OriginHint::Host(_) | OriginHint::HostTag => None,
+    });
+    SeriesName { metric, tags, origin: found.unwrap_or_else(|| cleaned(header)) }
+}
+
+fn take_tag(tags: &mut Vec<(String, String)>, key: &str) -> Option<String> {
+    tags.iter().position(|(k, _)| k == key).map(|at| tags.remove(at).1)
+}
+
+fn cleaned(origin: &str) -> String {
+    bounded(origin).replace(char::is_control, "")
 }
 
 /// What of an origin header becomes part of a name: 500 bytes at most.

@@ -2,7 +2,8 @@
 
 use super::{
     bad_line::BadLineReason,
-    limits::{MAX_NAME, MAX_TAGS},
+    limits::{MAX_LINE, MAX_NAME, MAX_TAGS},
+    sample::Tag,
 };
 
 /// What a line calls its series.
@@ -36,6 +37,31 @@ pub fn labels(name: &[u8], tags: &[u8]) -> Result<Labels, BadLineReason> {
         }
         tags.push((key.to_owned(), value.to_owned()));
     }
+    tags.sort_unstable();
+    tags.dedup();
+    Ok(Labels { metric: metric.to_owned(), tags })
+}
+
+/// Checks a name whose parts are known.
+pub fn named(metric: &str, tags: &[Tag<'_>]) -> Result<Labels, BadLineReason> {
+    if metric.is_empty() {
+        return Err(BadLineReason::NoName);
+    }
+    if metric.len() > MAX_NAME {
+        return Err(BadLineReason::NameTooLong);
+    }
+    if tags.len() > MAX_TAGS {
+        return Err(BadLineReason::TooManyTags);
+    }
+    let total: usize = tags.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if total > MAX_LINE || tags.iter().any(|(key, value)| key.len() > MAX_NAME || value.len() > MAX_NAME) {
+        return Err(BadLineReason::TagsTooLong);
+    }
+    let parts = tags.iter().flat_map(|(key, value)| [&**key, &**value]);
+    if parts.chain([metric]).any(|part| part.chars().any(char::is_control)) {
+        return Err(BadLineReason::ControlCharacter);
+    }
+    let mut tags: Vec<_> = tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     tags.sort_unstable();
     tags.dedup();
     Ok(Labels { metric: metric.to_owned(), tags })

@@ -92,16 +92,14 @@ impl<'a> Values<'a> {
 /// The entries of a message's body, in order.
 #[must_use]
 pub fn lines(body: &[u8]) -> Lines<'_> {
-    Lines { rest: body, line: &[], pending: None }
+    Lines { rest: body, entries: Entries { line: &[], next: Next::Nothing } }
 }
 
 /// The entries of a message's body; made by [`lines`].
 #[derive(Clone, Debug)]
 pub struct Lines<'a> {
     rest: &'a [u8],
-    line: &'a [u8],
-    /// Name and remainder of a line that goes on with another `value|type` of the same name.
-    pending: Option<(&'a [u8], &'a [u8])>,
+    entries: Entries<'a>,
 }
 
 impl<'a> Iterator for Lines<'a> {
@@ -109,34 +107,67 @@ impl<'a> Iterator for Lines<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        Some(if let Some((name, rest)) = self.pending.take() {
-            self.samples(name, rest).map(Entry::Samples)
-        } else {
-            self.line = self.next_line()?;
-            self.entry()
+        self.entries.next().or_else(|| {
+            self.entries = entries(next_line(&mut self.rest)?);
+            self.entries.next()
         })
     }
 }
 
-impl<'a> Lines<'a> {
-    /// The line that the last entry came from.
-    #[must_use]
-    pub const fn line(&self) -> &'a [u8] {
-        self.line
-    }
-
-    /// The next line that is not empty.
-    #[inline]
-    fn next_line(&mut self) -> Option<&'a [u8]> {
-        while !self.rest.is_empty() {
-            let (line, rest) = cut(self.rest, b'\n').unwrap_or((self.rest, &[]));
-            self.rest = rest;
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if !line.is_empty() {
-                return Some(line);
-            }
+/// The next line that is not empty, without its end; `rest` is what follows it.
+#[inline]
+pub(super) fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    while !rest.is_empty() {
+        let (line, after) = cut(rest, b'\n').unwrap_or((rest, &[]));
+        *rest = after;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            return Some(line);
         }
-        None
+    }
+    None
+}
+
+/// What a line says: it may give one name several `value|type`.
+#[must_use]
+pub fn entries(line: &[u8]) -> Entries<'_> {
+    Entries { line, next: if line.is_empty() { Next::Nothing } else { Next::Line } }
+}
+
+/// What a line says; made by [`entries`].
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    line: &'a [u8],
+    next: Next<'a>,
+}
+
+/// What of a line is still to be read.
+#[derive(Clone, Copy, Debug)]
+enum Next<'a> {
+    Line,
+    /// A name's further `value|type`.
+    Samples(&'a [u8], &'a [u8]),
+    Nothing,
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, BadLineReason>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match std::mem::replace(&mut self.next, Next::Nothing) {
+            Next::Line => Some(self.entry()),
+            Next::Samples(name, rest) => Some(self.samples(name, rest).map(Entry::Samples)),
+            Next::Nothing => None,
+        }
+    }
+}
+
+impl<'a> Entries<'a> {
+    /// Whether all of the line has been read.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        matches!(self.next, Next::Nothing)
     }
 
     #[inline]
@@ -159,7 +190,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Reads `value|type` and its sections; `self.pending` is what follows them.
+    /// Reads `value|type` and its sections; `self.next` is what follows them.
     #[inline]
     fn samples(&mut self, name: &'a [u8], text: &'a [u8]) -> Result<Samples<'a>, BadLineReason> {
         let (single, length) = match number::prefix(text) {
@@ -185,7 +216,7 @@ impl<'a> Lines<'a> {
         };
         while let Some((separator, after)) = rest.split_first() {
             if *separator == b':' {
-                self.pending = Some((name, after));
+                self.next = Next::Samples(name, after);
                 break;
             }
             rest = section(&mut samples, after)?;
