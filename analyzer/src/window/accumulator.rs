@@ -1,12 +1,24 @@
 //! What a window knows of one series.
 
-use kinetic_api::statistic::Statistic;
+use std::hint::black_box;
 
-use super::{distinct::Distinct, needs::Needs, quantiles::Quantiles};
-use crate::decode::MetricType;
+use kinetic_api::statistic::Statistic;
+use serde::{Deserialize, Serialize};
+
+use super::{distinct::Distinct, needs::Needs, quantiles::Quantiles, scatter::Scatter};
+use crate::{decode::MetricType, twofold::Twofold};
+
+/// Members make a set, and a set has members only.
+const ONE_SKETCH: &str = "members are added to sets, and numbers to all else";
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Sketch {
+    Quantiles(Quantiles),
+    Distinct(Distinct),
+}
 
 /// What a window knows of one series: its samples, each counted by its weight (the inverse of its sampling rate).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Accumulator {
     weight: f64,
     sum: f64,
@@ -15,10 +27,11 @@ pub struct Accumulator {
     last: f64,
     /// Mean and sum of squared distances from it (West 1979, the weighted form of Welford's): sums of squares would lose
     /// all digits of a small spread around a large mean.
-    mean: f64,
+    mean: Twofold,
     squares: f64,
-    quantiles: Option<Box<Quantiles>>,
-    distinct: Option<Box<Distinct>>,
+    weight_squares: f64,
+    /// What few are asked for.
+    sketch: Option<Box<Sketch>>,
     kind: MetricType,
     needs: Needs,
 }
@@ -33,24 +46,19 @@ impl Accumulator {
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             last: 0.0,
-            mean: 0.0,
+            mean: Twofold::default(),
             squares: 0.0,
-            quantiles: None,
-            distinct: None,
+            weight_squares: 0.0,
+            sketch: None,
             kind,
             needs,
         }
     }
 
-    /// Another for the same series, with the samples gone out of it.
-    pub(super) fn take(&mut self) -> Self {
-        let empty = self.emptied();
-        std::mem::replace(self, empty)
-    }
-
-    /// Another for the same series, empty.
-    pub(super) fn emptied(&self) -> Self {
-        Self::new(self.kind, self.needs)
+    /// Fetches it into the cache.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        black_box((self.weight, self.needs));
     }
 
     /// Adds a finite number that stands for `weight` ≥ 1 samples.
@@ -62,12 +70,13 @@ impl Accumulator {
         self.max = self.max.max(number);
         self.last = number;
         if self.needs.moments {
-            let distance = number - self.mean;
-            self.mean += distance * (weight / self.weight);
-            self.squares += weight * distance * (number - self.mean);
+            let distance = self.mean.distance_to(number);
+            self.mean.shift(distance * (weight / self.weight));
+            self.squares += weight * distance * self.mean.distance_to(number);
+            self.weight_squares += weight * weight;
         }
         if self.needs.quantiles {
-            self.quantiles.get_or_insert_default().add(number, weight);
+            self.quantiles().add(number, weight);
         }
     }
 
@@ -75,8 +84,31 @@ impl Accumulator {
     pub fn add_member(&mut self, member: &[u8]) {
         self.weight += 1.0;
         if self.needs.cardinality {
-            self.distinct.get_or_insert_default().add(member);
+            self.distinct().add(member);
         }
+    }
+
+    #[inline]
+    fn quantiles(&mut self) -> &mut Quantiles {
+        let sketch = self.sketch.get_or_insert_with(|| Box::new(Sketch::Quantiles(Quantiles::default())));
+        match &mut **sketch {
+            Sketch::Quantiles(quantiles) => quantiles,
+            Sketch::Distinct(_) => unreachable!("{ONE_SKETCH}"),
+        }
+    }
+
+    fn distinct(&mut self) -> &mut Distinct {
+        let sketch = self.sketch.get_or_insert_with(|| Box::new(Sketch::Distinct(Distinct::default())));
+        match &mut **sketch {
+            Sketch::Distinct(distinct) => distinct,
+            Sketch::Quantiles(_) => unreachable!("{ONE_SKETCH}"),
+        }
+    }
+
+    /// What its samples are.
+    #[must_use]
+    pub fn kind(&self) -> MetricType {
+        self.kind
     }
 
     /// Whether it has no sample.
@@ -102,7 +134,10 @@ impl Accumulator {
                 let total = if self.kind == MetricType::Counter { self.sum } else { self.weight };
                 total / (interval_ms as f64 / 1000.0)
             }
-            Statistic::Cardinality => self.distinct.as_ref()?.estimate(),
+            Statistic::Cardinality => match self.sketch.as_deref()? {
+                Sketch::Distinct(distinct) => distinct.estimate(),
+                Sketch::Quantiles(_) => return None,
+            },
             _ if is_set => return None,
             Statistic::Sum => self.sum,
             Statistic::Mean => self.sum / self.weight,
@@ -114,10 +149,22 @@ impl Accumulator {
             }
             Statistic::Stddev => return None,
             Statistic::P50 | Statistic::P90 | Statistic::P95 | Statistic::P99 => {
-                self.quantiles.as_ref()?.quantile(statistic.quantile()?)?.clamp(self.min, self.max)
+                let Sketch::Quantiles(quantiles) = self.sketch.as_deref()? else { return None };
+                quantiles.quantile(statistic.quantile()?)?.clamp(self.min, self.max)
             }
         };
         Some(number).filter(|n| n.is_finite())
+    }
+
+    /// How its samples scatter; None if nobody asked for their moments.
+    #[must_use]
+    pub fn scatter(&self) -> Option<Scatter> {
+        (self.needs.moments && self.weight_squares > 0.0).then(|| {
+            let worth = self.weight * self.weight / self.weight_squares;
+            // Weights that say how often a sample counts, not how often it was seen.
+            let freedom = self.weight - self.weight_squares / self.weight;
+            Scatter::new(worth, if worth > 1.0 { self.squares / freedom } else { 0.0 })
+        })
     }
 
     /// Adds another's samples, which came later.
@@ -127,21 +174,64 @@ impl Accumulator {
         }
         if self.needs.moments {
             let weight = self.weight + other.weight;
-            let distance = other.mean - self.mean;
+            let distance = self.mean.distance(other.mean);
             self.squares += other.squares + distance * distance * (self.weight * other.weight / weight);
-            self.mean += distance * (other.weight / weight);
+            self.mean.shift(distance * (other.weight / weight));
+            self.weight_squares += other.weight_squares;
         }
         self.weight += other.weight;
         self.sum += other.sum;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.last = other.last;
-        if let Some(quantiles) = &other.quantiles {
-            self.quantiles.get_or_insert_default().merge(quantiles);
+        match other.sketch.as_deref() {
+            Some(Sketch::Quantiles(quantiles)) => self.quantiles().merge(quantiles),
+            Some(Sketch::Distinct(distinct)) => self.distinct().merge(distinct),
+            None => {}
         }
-        if let Some(distinct) = &other.distinct {
-            self.distinct.get_or_insert_default().merge(distinct);
+    }
+}
+
+/// Sketches of windows that have closed, empty, for those that open.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    #[expect(clippy::vec_box, reason = "what moves from one window to another is the box")]
+    quantiles: Vec<Box<Sketch>>,
+    #[expect(clippy::vec_box, reason = "what moves from one window to another is the box")]
+    distinct: Vec<Box<Sketch>>,
+}
+
+impl Spare {
+    /// An empty accumulator, with a sketch if there is one to spare and it will need it.
+    pub(super) fn accumulator(&mut self, kind: MetricType, needs: Needs) -> Accumulator {
+        let sketch = match kind {
+            MetricType::Set if needs.cardinality => self.distinct.pop(),
+            MetricType::Set => None,
+            _ if needs.quantiles => self.quantiles.pop(),
+            _ => None,
+        };
+        Accumulator { sketch, ..Accumulator::new(kind, needs) }
+    }
+
+    /// Takes what an accumulator leaves.
+    pub(super) fn keep(&mut self, accumulator: &mut Accumulator) {
+        let Some(mut sketch) = accumulator.sketch.take() else { return };
+        match &mut *sketch {
+            Sketch::Quantiles(quantiles) => {
+                quantiles.clear();
+                self.quantiles.push(sketch);
+            }
+            Sketch::Distinct(distinct) => {
+                distinct.clear();
+                self.distinct.push(sketch);
+            }
         }
+    }
+
+    /// Drops what nobody took.
+    pub(super) fn clear(&mut self) {
+        self.quantiles.clear();
+        self.distinct.clear();
     }
 }
 

@@ -1,6 +1,7 @@
 //! How many distinct members a set has, in bounded memory.
 
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 use super::hash::hash;
 
@@ -10,11 +11,35 @@ const SEED: u64 = 0;
 /// The hashes of a set's members: all of them up to 8,192, which is exact; beyond, those below a threshold that halves as the
 /// set grows, and their number over the threshold's share of all hashes: a theta sketch (Dasgupta, Lang, Rhodes, Thaler
 /// 2016), within about 1.6 % (one standard deviation).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "Saved", from = "Saved")]
 pub struct Distinct {
     hashes: HashTable<u64>,
     /// Every hash below it is kept; none at or above it.
     threshold: u64,
+}
+
+/// Threshold and hashes, in order.
+#[derive(Serialize, Deserialize)]
+struct Saved(u64, Vec<u64>);
+
+impl From<Distinct> for Saved {
+    fn from(distinct: Distinct) -> Self {
+        let mut hashes: Vec<_> = distinct.hashes.into_iter().collect();
+        hashes.sort_unstable();
+        Self(distinct.threshold, hashes)
+    }
+}
+
+impl From<Saved> for Distinct {
+    fn from(Saved(threshold, hashes): Saved) -> Self {
+        let mut distinct = Self { threshold: u64::MAX, ..Self::default() };
+        for hash in hashes {
+            distinct.insert(hash);
+        }
+        distinct.threshold = threshold;
+        distinct
+    }
 }
 
 impl Default for Distinct {
@@ -27,6 +52,8 @@ impl Distinct {
     const MOST: usize = 8192;
     /// Most sets of a window have no more, and then the table never grows.
     const FEW: usize = 14;
+    /// One with more room than this, and four times as much as it used, does not keep it.
+    const KEPT: usize = 112;
 
     /// Adds a member.
     pub fn add(&mut self, member: &[u8]) {
@@ -46,6 +73,15 @@ impl Distinct {
         for hash in &other.hashes {
             self.insert(*hash);
         }
+    }
+
+    /// Forgets all members; the room stays, if as many again would use it.
+    pub fn clear(&mut self) {
+        if self.hashes.capacity() > Self::KEPT.max(4 * self.hashes.len()) {
+            *self = Self::default();
+        }
+        self.hashes.clear();
+        self.threshold = u64::MAX;
     }
 
     fn insert(&mut self, hash: u64) {

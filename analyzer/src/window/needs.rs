@@ -1,11 +1,15 @@
 //! What an accumulator must keep, by what is asked of it.
 
+use serde::{Deserialize, Serialize};
+
 use std::ops::BitOr;
 
 use kinetic_api::statistic::Statistic;
 
+use crate::decode::MetricType;
+
 /// What somebody asks of a series beyond what costs nothing (count, rate, sum, mean, min, max, last).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Needs {
     /// The percentiles.
     pub quantiles: bool,
@@ -24,6 +28,17 @@ impl Needs {
             cardinality: matches!(statistic, Statistic::Cardinality),
             moments: matches!(statistic, Statistic::Stddev),
         }
+    }
+}
+
+/// Whether windows of such samples ever have this statistic: members of a set have no order and no sum, and only they have a
+/// cardinality.
+#[must_use]
+pub const fn yields(kind: MetricType, statistic: Statistic) -> bool {
+    match statistic {
+        Statistic::Count | Statistic::Rate => true,
+        Statistic::Cardinality => matches!(kind, MetricType::Set),
+        _ => !matches!(kind, MetricType::Set),
     }
 }
 

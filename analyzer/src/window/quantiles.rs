@@ -5,11 +5,13 @@
 //! (Masson, Rim, Lee 2019) with the linearly interpolated index of `HdrHistogram`: mergeable, and without a logarithm per
 //! sample. Unlike the `sketches-ddsketch` crate it takes fractional weights and costs what a window holds, not 1 KiB at least.
 
+use serde::{Deserialize, Serialize};
+
 /// Bits of a double below those that name a bucket.
 const SHIFT: u32 = 46;
 
 /// A sketch of weighted numbers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Quantiles {
     /// Key and weight, sorted by key, which orders like the values.
     buckets: Vec<(i32, f64)>,
@@ -20,6 +22,8 @@ impl Quantiles {
     const MOST: usize = 2048;
     /// Room for the first ones.
     const FEW: usize = 8;
+    /// Room that one which is used again keeps.
+    const KEPT: usize = 64;
     /// How many of the lowest buckets become one when there are too many; percentiles in them lose precision.
     const COLLAPSE: usize = 256;
 
@@ -50,6 +54,12 @@ impl Quantiles {
         for (key, weight) in &other.buckets {
             self.insert(*key, *weight);
         }
+    }
+
+    /// Forgets all numbers; a few buckets' room stays.
+    pub fn clear(&mut self) {
+        self.buckets.clear();
+        self.buckets.shrink_to(Self::KEPT);
     }
 
     #[inline]

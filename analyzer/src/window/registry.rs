@@ -1,37 +1,38 @@
 //! Which series a line means.
 //!
-//! A series is found by the bytes that spell it: one hash of name and tags as they stand in the line. Only a spelling that was
-//! not seen before is read, its tags sorted and its origin taken out; so two spellings of a series are one series, and nothing
-//! is allocated for a spelling that is known.
+//! A series is found by the bytes that spell it: a line's name, and all that follows its value. Only a spelling that was not seen
+//! before is read, its tags sorted and its origin taken out; so two spellings of a series are one series, and of a spelling that is
+//! known neither type nor rate nor tags are read again.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    hint::black_box,
-};
+use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::{HashMap, HashTable, hash_table::Entry};
 use kinetic_api::{plan::OriginRule, series::SeriesName};
 
-use super::{hash::hash, sink::SeriesId};
-use crate::decode::{MetricType, bad_line::BadLineReason, origin, series, statsd::Samples};
+use super::{
+    hash::hash,
+    names::{Names, pack},
+    sink::SeriesId,
+    spelled::{Secrets, Spelled},
+    spellings::{Form, Key, Meaning, Spellings},
+};
+use crate::decode::{MetricType, bad_line::BadLineReason, cut::Line, origin, series, statsd::Samples};
 
 /// So many lines are looked up together.
 pub(super) const BATCH: usize = 32;
-
-/// Separates the parts of a name in [`Series::name`]; no name holds a control character.
-const PART: char = '\u{1f}';
 
 /// Every known series, and the spellings that lead to it.
 #[derive(Debug)]
 pub(super) struct Registry {
     rule: OriginRule,
     max_series: usize,
+    /// Chosen at random, so that nobody outside can aim for collisions.
     seed: u64,
+    secrets: Secrets,
     origins: HashMap<String, u32>,
-    spellings: HashTable<Spelling>,
+    spellings: Spellings,
     by_name: HashTable<SeriesId>,
-    /// By id; None where an id is free.
-    series: Vec<Option<Series>>,
+    names: Names,
     free: Vec<SeriesId>,
 }
 
@@ -42,42 +43,17 @@ pub(super) struct Sender {
     seed: u64,
 }
 
-#[derive(Debug)]
-struct Spelling {
-    hash: u64,
-    id: SeriesId,
-    sender: u32,
-    kind: MetricType,
-    name_length: usize,
-    /// Name and tags, one after the other.
-    bytes: Box<[u8]>,
-}
-
-#[derive(Debug)]
-struct Series {
-    hash: u64,
-    kind: MetricType,
-    /// Metric, origin, then keys and values of the tags, each after a [`PART`] but the first.
-    name: Box<str>,
-}
-
 /// A line on its way to its series.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sighting<'a> {
-    pub(super) samples: Samples<'a>,
-    pub(super) line: &'a [u8],
-    pub(super) id: Option<SeriesId>,
-    hash: u64,
-}
-
-impl<'a> Sighting<'a> {
-    #[inline]
-    pub(super) fn new(sender: Sender, samples: Samples<'a>, line: &'a [u8]) -> Self {
-        Self { samples, line, id: None, hash: spelling_hash(sender, &samples) }
-    }
+    pub(super) line: Line<'a>,
+    /// What name and rest mean, if they were seen before.
+    pub(super) meaning: Option<Meaning>,
+    tag: u32,
 }
 
 /// What came of looking for a series that was not found by its spelling.
+#[derive(Clone, Debug)]
 pub(super) enum Found {
     /// It was known by another spelling.
     Known(SeriesId),
@@ -87,16 +63,47 @@ pub(super) enum Found {
     Full,
 }
 
+impl<'a> Sighting<'a> {
+    #[inline]
+    pub(super) fn key(&self, sender: Sender) -> Key<'a> {
+        Key { tag: self.tag, sender: sender.number, form: Form::Line, spelled: spelled(&self.line) }
+    }
+}
+
+#[inline]
+fn spelled<'a>(line: &Line<'a>) -> Spelled<'a> {
+    Spelled::within(line.text, line.name().len(), line.rest_length())
+}
+
 impl Registry {
+    /// What the series are called, and which ids are free: what a registry is made of again.
+    pub(super) fn known(&self) -> (&Names, &[SeriesId]) {
+        (&self.names, &self.free)
+    }
+
+    /// A registry that knows so much. Spellings are learned again as they come.
+    pub(super) fn restore(rule: OriginRule, max_series: usize, names: Names, free: Vec<SeriesId>) -> Self {
+        let mut registry = Self { names, free, ..Self::new(rule, max_series) };
+        let (seed, names) = (registry.seed, &registry.names);
+        for id in (0..).map(SeriesId).take(names.ids()).filter(|id| names.kind(*id).is_some()) {
+            registry
+                .by_name
+                .insert_unique(known_hash(seed, names, id), id, |id| known_hash(seed, names, *id));
+        }
+        registry
+    }
+
     pub(super) fn new(rule: OriginRule, max_series: usize) -> Self {
+        let seed = RandomState::new().hash_one(0);
         Self {
             rule,
             max_series,
-            seed: RandomState::new().hash_one(0),
+            seed,
+            secrets: Secrets::new(seed),
             origins: HashMap::new(),
-            spellings: HashTable::new(),
+            spellings: Spellings::default(),
             by_name: HashTable::new(),
-            series: Vec::new(),
+            names: Names::default(),
             free: Vec::new(),
         }
     }
@@ -107,7 +114,8 @@ impl Registry {
             *number
         } else {
             if self.origins.len() > self.most_spellings() {
-                self.forget_spellings();
+                self.spellings.clear();
+                self.origins.clear();
             }
             let next =
                 u32::try_from(self.origins.len()).expect("fewer than the spellings, which are bounded");
@@ -117,161 +125,136 @@ impl Registry {
         Sender { number, seed: hash(self.seed, &number.to_le_bytes()) }
     }
 
-    /// Finds the series of a batch, as far as their spellings are known.
-    ///
-    /// With many series each look-up waits for memory several times. Step by step for a whole batch, the waits of one line
-    /// overlap with those of the others.
-    pub(super) fn find_all(&self, sender: Sender, batch: &mut [Sighting<'_>]) {
-        let mut candidates = [None; BATCH];
-        for (candidate, sighting) in candidates.iter_mut().zip(&*batch) {
-            *candidate = self.spellings.find(sighting.hash, |s| s.hash == sighting.hash);
-        }
-        for spelling in candidates.iter().flatten() {
-            black_box((spelling.bytes.first(), spelling.bytes.last()));
-        }
-        for (candidate, sighting) in candidates.iter().zip(batch) {
-            sighting.id = match candidate {
-                Some(spelling) if spelling.is(sender, &sighting.samples) => Some(spelling.id),
-                Some(_) => self.find(sender, sighting),
-                None => None,
-            };
-        }
+    /// A line, to be looked up with others.
+    #[inline]
+    pub(super) fn sight<'a>(&self, sender: Sender, line: Line<'a>) -> Sighting<'a> {
+        let tag = tag(self.secrets.hash(sender.seed, &spelled(&line)));
+        Sighting { line, meaning: None, tag }
     }
 
-    /// The series of one line.
-    pub(super) fn find(&self, sender: Sender, sighting: &Sighting<'_>) -> Option<SeriesId> {
-        let same = |s: &Spelling| s.hash == sighting.hash && s.is(sender, &sighting.samples);
-        self.spellings.find(sighting.hash, same).map(|s| s.id)
+    /// The key of samples, whatever the line looks like that they stand in.
+    pub(super) fn samples<'a>(&self, sender: Sender, samples: &Samples<'a>) -> Key<'a> {
+        let (form, spelled) = (Form::Samples(samples.kind), Spelled::of([samples.name, samples.tags]));
+        let tag = tag(self.secrets.hash(sender.seed ^ (1 + samples.kind as u64), &spelled));
+        Key { tag, sender: sender.number, form, spelled }
     }
 
-    /// Reads a spelling that is not known yet, and remembers it if there is room for its series.
-    pub(super) fn learn(
-        &mut self,
-        sender: Sender,
-        header: &str,
-        sighting: &Sighting<'_>,
-    ) -> Result<Found, BadLineReason> {
-        let samples = &sighting.samples;
+    /// Finds what a batch of lines means, as far as their spellings are known; `fetch` fetches what else will be needed of a series.
+    #[inline]
+    pub(super) fn find_all(&self, sender: Sender, batch: &mut [Sighting<'_>], fetch: impl Fn(SeriesId)) {
+        self.spellings.find_all(
+            batch,
+            |sighting| sighting.key(sender),
+            fetch,
+            |sighting, meaning| sighting.meaning = meaning,
+        );
+    }
+
+    /// What a spelling means, if it is known.
+    pub(super) fn find(&self, key: &Key<'_>) -> Option<Meaning> {
+        self.spellings.find(key)
+    }
+
+    /// Remembers what a spelling means.
+    pub(super) fn remember(&mut self, key: &Key<'_>, meaning: Meaning) {
+        // What is spelled otherwise each time (the order of tags) must not pile up.
+        if self.spellings.len() > self.most_spellings() {
+            self.spellings.clear();
+        }
+        self.spellings.insert(key, meaning);
+    }
+
+    /// Reads the name of samples that are not known by their spelling, and gives them a series if there is room for it.
+    pub(super) fn learn(&mut self, samples: &Samples<'_>, header: &str) -> Result<Found, BadLineReason> {
         let name = origin::name(series::labels(samples.name, samples.tags)?, &self.rule, header);
-        let packed = pack(&name);
-        let hash = hash(self.seed ^ samples.kind as u64, packed.as_bytes());
-        let series = &self.series;
+        Ok(self.series(&name, samples.kind))
+    }
+
+    /// The series of this name, made if it is new. One that appears beside another of the same name and another type is told of with
+    /// its type as a tag: findings about the two must not be taken for each other.
+    pub(super) fn series(&mut self, name: &SeriesName, kind: MetricType) -> Found {
+        let (packed, names, seed) = (pack(name), &self.names, self.seed);
+        let full = names.ids() - self.free.len() >= self.max_series;
+        let hash = name_hash(seed, packed.as_bytes());
         let entry = self.by_name.entry(
             hash,
-            |id| known(series, *id).is_some_and(|s| s.kind == samples.kind && *s.name == *packed),
-            |id| known(series, *id).map_or(0, |s| s.hash),
+            |id| {
+                names.kind(*id) == Some(kind)
+                    && names.get(*id).is_some_and(|known| known.bytes() == packed.as_bytes())
+            },
+            |id| known_hash(seed, names, *id),
         );
-        let found = match entry {
-            Entry::Occupied(entry) => Found::Known(*entry.get()),
-            Entry::Vacant(_) if self.series.len() - self.free.len() >= self.max_series => {
-                return Ok(Found::Full);
-            }
-            Entry::Vacant(entry) => {
-                let next = u32::try_from(self.series.len()).map(SeriesId);
-                let Some(id) = self.free.pop().or(next.ok()) else { return Ok(Found::Full) };
-                entry.insert(id);
-                let series = Some(Series { hash, kind: samples.kind, name: packed.into_boxed_str() });
-                match self.series.get_mut(id.0 as usize) {
-                    Some(place) => *place = series,
-                    None => self.series.push(series),
-                }
-                Found::New(id, name)
-            }
+        let entry = match entry {
+            Entry::Occupied(entry) => return Found::Known(*entry.get()),
+            Entry::Vacant(_) if full => return Found::Full,
+            Entry::Vacant(entry) => entry,
         };
-        if let Found::Known(id) | Found::New(id, _) = found {
-            self.remember(sender, sighting, id);
+        let next = u32::try_from(names.ids()).map(SeriesId);
+        let Some(id) = self.free.last().copied().or(next.ok()) else { return Found::Full };
+        entry.insert(id);
+        if !self.names.insert_packed(id, &packed, kind) {
+            self.drop_name(id, hash);
+            return Found::Full;
         }
-        Ok(found)
+        self.free.pop();
+        let is_namesake = |other: &SeriesId| {
+            *other != id && self.names.get(*other).is_some_and(|known| known.bytes() == packed.as_bytes())
+        };
+        if self.by_name.iter_hash(hash).any(is_namesake) {
+            self.names.tell_type(id);
+        }
+        Found::New(id, self.names.name(id))
     }
 
     /// Forgets series; their ids are used again, the smallest first.
     pub(super) fn forget(&mut self, ids: &[SeriesId]) {
         for id in ids {
-            if let Some(series) = self.series[id.0 as usize].take()
-                && let Ok(entry) = self.by_name.find_entry(series.hash, |known| known == id)
-            {
-                entry.remove();
-            }
+            self.drop_name(*id, known_hash(self.seed, &self.names, *id));
         }
+        self.names.remove(ids);
         self.free.extend_from_slice(ids);
         self.free.sort_unstable_by(|a, b| b.cmp(a));
-        let series = &self.series;
-        self.spellings.retain(|s| known(series, s.id).is_some());
+        let names = &self.names;
+        self.spellings.retain(|id| names.kind(id).is_some());
+    }
+
+    /// How an origin is found.
+    pub(super) fn rule(&self) -> &OriginRule {
+        &self.rule
     }
 
     pub(super) fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    pub(super) fn name(&self, id: SeriesId) -> Option<(SeriesName, MetricType)> {
-        known(&self.series, id).map(|s| (unpack(&s.name), s.kind))
+    /// What the series are called.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
     }
 
-    /// Spellings need room, too: those that differ from message to message (the order of tags) must not pile up.
+    fn drop_name(&mut self, id: SeriesId, hash: u64) {
+        if let Ok(entry) = self.by_name.find_entry(hash, |known| *known == id) {
+            entry.remove();
+        }
+    }
+
+    /// Spellings need room, too.
     fn most_spellings(&self) -> usize {
         self.max_series.saturating_mul(2).saturating_add(1024).min(u32::MAX as usize)
     }
-
-    /// They are learned anew as they come.
-    fn forget_spellings(&mut self) {
-        self.spellings.clear();
-        self.origins.clear();
-    }
-
-    fn remember(&mut self, sender: Sender, sighting: &Sighting<'_>, id: SeriesId) {
-        if self.spellings.len() > self.most_spellings() {
-            self.spellings.clear();
-        }
-        let samples = &sighting.samples;
-        let spelling = Spelling {
-            hash: sighting.hash,
-            id,
-            sender: sender.number,
-            kind: samples.kind,
-            name_length: samples.name.len(),
-            bytes: [samples.name, samples.tags].concat().into_boxed_slice(),
-        };
-        self.spellings.insert_unique(spelling.hash, spelling, |s| s.hash);
-    }
 }
 
-impl Spelling {
-    #[inline]
-    fn is(&self, sender: Sender, samples: &Samples<'_>) -> bool {
-        self.sender == sender.number
-            && self.kind == samples.kind
-            && self.bytes.split_at_checked(self.name_length) == Some((samples.name, samples.tags))
-    }
+/// Whatever the type: so those of one name are found together.
+fn name_hash(seed: u64, packed: &[u8]) -> u64 {
+    hash(seed, packed)
 }
 
+fn known_hash(seed: u64, names: &Names, id: SeriesId) -> u64 {
+    names.get(id).map_or(0, |name| name_hash(seed, name.bytes()))
+}
+
+/// The upper half of a hash.
 #[inline]
-fn spelling_hash(sender: Sender, samples: &Samples<'_>) -> u64 {
-    let name = hash(sender.seed ^ samples.kind as u64, samples.name);
-    if samples.tags.is_empty() { name } else { hash(name, samples.tags) }
-}
-
-fn known(series: &[Option<Series>], id: SeriesId) -> Option<&Series> {
-    series.get(id.0 as usize)?.as_ref()
-}
-
-fn pack(name: &SeriesName) -> String {
-    let mut packed = format!("{}{PART}{}", name.metric, name.origin);
-    for (key, value) in &name.tags {
-        for part in [key, value] {
-            packed.push(PART);
-            packed.push_str(part);
-        }
-    }
-    packed
-}
-
-fn unpack(packed: &str) -> SeriesName {
-    let mut parts = packed.split(PART).map(str::to_owned);
-    let metric = parts.next().unwrap_or_default();
-    let origin = parts.next().unwrap_or_default();
-    let mut tags = Vec::new();
-    while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
-        tags.push((key, value));
-    }
-    SeriesName { metric, tags, origin }
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }

@@ -1,152 +1,130 @@
-//! The samples of the windows that are still open, by series.
-//!
-//! Each series has one slot with the newest window that it has samples of, in a flat array: nearly every sample goes there.
-//! When a series enters its next window while the one before is still open (waiting for late samples), what it has is put
-//! aside; a sample for a window put aside finds it there. So each series moves on by its own clock, and what is not in use
-//! takes no room.
+//! Where each series stands: the newest window that it has samples in, and a gauge's level.
 
-use std::{collections::BTreeMap, hint::black_box};
+use std::hint::black_box;
 
-use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use super::{
     accumulator::Accumulator,
+    chunked::Chunked,
     needs::Needs,
-    sink::{SeriesId, Window, WindowSink},
+    open::{Open, Place},
+    sink::SeriesId,
 };
 use crate::decode::{
     MetricType,
-    statsd::{Samples, Values},
+    statsd::{Value, Values},
 };
 
 /// Series by id, and the windows that hold samples.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Table {
-    slots: Vec<Slot>,
-    open: BTreeMap<i64, Open>,
+    slots: Chunked<Slot>,
+    open: Open,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Slot {
-    /// The newest window (its number since the epoch) that the series had a sample in.
+    /// The number of the newest window that the series had a sample in.
     window: i64,
-    state: State,
+    /// A gauge's last level, to which signed values are added.
+    level: f64,
+    /// Where its samples of that window are, if somebody looks at them.
+    cell: u32,
+    look: Look,
 }
 
-#[derive(Debug)]
-enum State {
+/// Who looks at a series.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Look {
+    /// It is none.
     Free,
-    Unmatched,
-    Matched {
-        /// The samples of the slot's window, unless it has closed.
-        now: Accumulator,
-        /// A gauge's last level, to which signed values are added.
-        level: f64,
-    },
+    Nobody,
+    Somebody(MetricType, Needs),
 }
 
-#[derive(Debug, Default)]
-struct Open {
-    /// Which series have samples.
-    ids: Vec<SeriesId>,
-    /// Those of series that have moved on to a newer window.
-    aside: HashMap<SeriesId, Accumulator>,
-}
+const FREE: Slot = Slot { window: i64::MIN, level: 0.0, cell: 0, look: Look::Free };
 
 impl Table {
     /// Gives a new series its slot; None if nobody looks at it.
     pub(super) fn insert(&mut self, id: SeriesId, kind: MetricType, needs: Option<Needs>) {
-        let at = id.0 as usize;
-        while self.slots.len() <= at {
-            self.slots.push(Slot { window: i64::MIN, state: State::Free });
+        while self.slots.len() <= id.0 as usize {
+            self.slots.push(FREE);
         }
-        let state = needs.map_or(State::Unmatched, |needs| State::Matched {
-            now: Accumulator::new(kind, needs),
-            level: 0.0,
-        });
-        self.slots[at] = Slot { window: i64::MIN, state };
+        let look = needs.map_or(Look::Nobody, |needs| Look::Somebody(kind, needs));
+        self.slots[id.0 as usize] = Slot { look, ..FREE };
     }
 
-    /// Fetches the slots of a batch into the cache, so that their waits overlap.
-    pub(super) fn fetch(&self, ids: impl Iterator<Item = SeriesId>) {
-        for id in ids {
-            let slot = &self.slots[id.0 as usize];
-            if let State::Matched { now, .. } = &slot.state {
-                black_box(now.is_empty());
-            }
-            black_box(slot.window);
-        }
-    }
-
-    /// Adds samples to a series' window, which must not have been closed. Whether anybody looks at the series.
+    /// Fetches a series' slot into the cache.
     #[inline]
-    pub(super) fn add(&mut self, id: SeriesId, window: i64, samples: &Samples<'_>) -> bool {
-        let slot = &mut self.slots[id.0 as usize];
-        let State::Matched { now, level } = &mut slot.state else {
+    pub(super) fn fetch(&self, id: SeriesId) {
+        black_box(self.slots[id.0 as usize].window);
+    }
+
+    /// Fetches the cells of a batch into the cache, so that their waits overlap.
+    #[inline]
+    pub(super) fn fetch_cells(&self, ids: impl Iterator<Item = SeriesId>) {
+        for id in ids {
+            let Slot { window, cell, .. } = self.slots[id.0 as usize];
+            self.open.fetch(Place { window, cell });
+        }
+    }
+
+    /// Adds values to a series' window, which must not have been closed. Whether anybody looks at the series.
+    #[inline]
+    pub(super) fn add(&mut self, id: SeriesId, window: i64, values: Values<'_>, weight: f64) -> bool {
+        let Self { slots, open } = self;
+        let slot = &mut slots[id.0 as usize];
+        let Look::Somebody(kind, needs) = slot.look else {
             slot.window = slot.window.max(window);
             return false;
         };
-        let into = if slot.window == window {
-            now
-        } else {
-            elsewhere(&mut self.open, &mut slot.window, now, id, window)
+        let newest = Place { window: slot.window, cell: slot.cell };
+        let cell = match open.cell(newest, window) {
+            Some(cell) => cell,
+            None => slot.enter(open, id, window, kind, needs),
         };
-        match samples.values {
-            Values::One(value) if samples.kind != MetricType::Gauge => into.add(value.number, samples.weight),
-            Values::Member(member) => into.add_member(member),
+        match values {
+            Values::One(value) if kind != MetricType::Gauge => cell.add(value.number, weight),
+            Values::Member(member) => cell.add_member(member),
             _ => {
-                for value in samples.values.numbers() {
-                    let mut number = value.number;
-                    if samples.kind == MetricType::Gauge {
-                        if value.signed {
-                            number = (*level + number).clamp(f64::MIN, f64::MAX);
-                        }
-                        *level = number;
-                    }
-                    into.add(number, samples.weight);
+                for value in values.numbers() {
+                    let number = if kind == MetricType::Gauge { slot.level(value) } else { value.number };
+                    cell.add(number, weight);
                 }
             }
         }
         true
     }
 
-    /// The first window that holds a sample.
-    pub(super) fn first(&self) -> Option<i64> {
-        self.open.keys().next().copied()
+    /// The newest window that a series had a sample in.
+    pub(super) fn newest(&self, id: SeriesId) -> Option<i64> {
+        self.slots.get(id.0 as usize).map(|slot| slot.window).filter(|window| *window > i64::MIN)
     }
 
-    /// The last window that holds a sample.
-    pub(super) fn last(&self) -> Option<i64> {
-        self.open.keys().next_back().copied()
+    /// The open windows that hold samples of a series, the newest first.
+    pub(super) fn samples(&self, id: SeriesId) -> impl Iterator<Item = (i64, &Accumulator)> {
+        let watched = self.slots.get(id.0 as usize).filter(|slot| matches!(slot.look, Look::Somebody(..)));
+        self.open.back_from(watched.map(|slot| Place { window: slot.window, cell: slot.cell }))
     }
 
-    /// Hands a window's samples over and forgets them.
-    pub(super) fn close(&mut self, number: i64, window: Window, sink: &mut dyn WindowSink) {
-        let Open { mut ids, aside } = self.open.remove(&number).unwrap_or_default();
-        ids.sort_unstable();
-        let slots = &self.slots;
-        let mut values = ids.iter().filter_map(|id| match &slots[id.0 as usize] {
-            Slot { window, state: State::Matched { now, .. } } if *window == number => Some((*id, now)),
-            _ => aside.get(id).map(|aside| (*id, aside)),
-        });
-        sink.closed(window, &mut values);
-        for id in ids {
-            let slot = &mut self.slots[id.0 as usize];
-            if let State::Matched { now, .. } = &mut slot.state
-                && slot.window == number
-            {
-                now.take();
-            }
-        }
+    /// The windows that hold samples.
+    pub(super) fn open(&self) -> &Open {
+        &self.open
+    }
+
+    /// The windows that hold samples, to be closed.
+    pub(super) fn open_mut(&mut self) -> &mut Open {
+        &mut self.open
     }
 
     /// Frees the slots of series whose newest window is before `window`, and says which; all windows before it must have
-    /// been closed.
-    pub(super) fn evict(&mut self, window: i64) -> Vec<SeriesId> {
+    /// been closed. What is to be `kept` is not looked at.
+    pub(super) fn evict(&mut self, window: i64, kept: impl Fn(SeriesId) -> bool) -> Vec<SeriesId> {
         let mut evicted = Vec::new();
-        for (id, slot) in (0..).map(SeriesId).zip(&mut self.slots) {
-            if slot.window < window && !matches!(slot.state, State::Free) {
-                slot.state = State::Free;
+        for (id, slot) in (0..).map(SeriesId).zip(self.slots.iter_mut()) {
+            if slot.window < window && !matches!(slot.look, Look::Free) && !kept(id) {
+                *slot = FREE;
                 evicted.push(id);
             }
         }
@@ -154,28 +132,39 @@ impl Table {
     }
 }
 
-/// Where samples go that do not belong to the window in the slot: that window is put aside if the samples are newer.
-#[cold]
-fn elsewhere<'a>(
-    open: &'a mut BTreeMap<i64, Open>,
-    newest: &mut i64,
-    now: &'a mut Accumulator,
-    id: SeriesId,
-    window: i64,
-) -> &'a mut Accumulator {
-    if *newest < window {
-        if !now.is_empty()
-            && let Some(before) = open.get_mut(newest)
-        {
-            before.aside.insert(id, now.take());
+impl Slot {
+    /// Where samples go that do not belong to the series' newest cell.
+    #[cold]
+    fn enter<'a>(
+        &mut self,
+        open: &'a mut Open,
+        id: SeriesId,
+        window: i64,
+        kind: MetricType,
+        needs: Needs,
+    ) -> &'a mut Accumulator {
+        let newest = Place { window: self.window, cell: self.cell };
+        let place = open.enter(id, newest, window, kind, needs);
+        if newest.window < window {
+            (self.window, self.cell) = (window, place.cell);
         }
-        *newest = window;
-        open.entry(window).or_default().ids.push(id);
-        return now;
+        open.at(place)
     }
-    let Open { ids, aside } = open.entry(window).or_default();
-    aside.entry(id).or_insert_with(|| {
-        ids.push(id);
-        now.emptied()
-    })
+
+    /// The level that a gauge's value leads to.
+    fn level(&mut self, value: Value) -> f64 {
+        self.level =
+            if value.signed { (self.level + value.number).clamp(f64::MIN, f64::MAX) } else { value.number };
+        self.level
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_small() {
+        assert_eq!(size_of::<Slot>(), 24);
+    }
 }

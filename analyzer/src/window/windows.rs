@@ -1,19 +1,28 @@
 //! The windows of one source.
 
+mod image;
+mod labelled;
+
+use std::hint::black_box;
+
 use kinetic_api::{plan::OriginRule, series::SeriesName};
+use smallvec::SmallVec;
 
 use super::{
     counters::Counters,
+    labelled_spellings::LabelledSpellings,
+    rates::Rates,
     registry::{BATCH, Found, Registry, Sender, Sighting},
     sink::{SeriesId, Window, WindowSink},
+    spellings::{Key, Meaning},
     table::Table,
     watermark::{Verdict, Watermark},
 };
 use crate::decode::{
     MetricType,
     bad_line::{BadLine, BadLineReason},
-    origin,
-    statsd::{self, Entry, Lines},
+    cut, origin,
+    statsd::{self, Entry, Samples, Values},
 };
 
 /// The last millisecond of the year 9999: no sample is later.
@@ -48,10 +57,12 @@ pub struct MessageContext<'a> {
 /// The windows of one source: takes messages and ticks in the order of the stream.
 #[derive(Debug)]
 pub struct Windows {
-    interval_ms: i64,
+    pub(super) interval_ms: i64,
     idle_series_ms: i64,
-    registry: Registry,
-    table: Table,
+    pub(super) registry: Registry,
+    pub(super) table: Table,
+    labelled: LabelledSpellings,
+    rates: Rates,
     watermark: Watermark,
     /// The window of the last sample: most samples fall into the same one.
     latest: Numbered,
@@ -66,9 +77,9 @@ pub struct Windows {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Numbered {
+pub(super) struct Numbered {
     number: i64,
-    window: Window,
+    pub(super) window: Window,
 }
 
 /// What the lines of one message have in common.
@@ -89,6 +100,8 @@ impl Windows {
             idle_series_ms: config.idle_series_ms.max(0),
             registry: Registry::new(config.origin, config.max_series),
             table: Table::default(),
+            labelled: LabelledSpellings::new(config.max_series),
+            rates: Rates::default(),
             watermark: Watermark::new(interval_ms, config.lateness_ms.max(0)),
             latest: numbered(0, interval_ms),
             next: None,
@@ -116,35 +129,101 @@ impl Windows {
             header,
             default_time_ms: default_time_ms.or(self.watermark.last_tick()),
         };
-        let mut lines = statsd::lines(body);
-        let mut batch = Vec::with_capacity(BATCH);
-        while self.decode(&mut lines, message.sender, &mut batch) {
-            self.registry.find_all(message.sender, &mut batch);
-            self.table.fetch(batch.iter().filter_map(|sighting| sighting.id));
+        fetch(body);
+        let mut lines = cut::lines(body);
+        let mut batch = SmallVec::<[_; BATCH]>::new();
+        // The window of the message's time, once a sample of that time was taken: then no further one moves anything.
+        let mut open = None;
+        loop {
+            let registry = &self.registry;
+            batch.extend(lines.by_ref().take(BATCH).map(|line| registry.sight(message.sender, line)));
+            if batch.is_empty() {
+                return;
+            }
+            self.registry.find_all(message.sender, &mut batch, |id| self.table.fetch(id));
+            self.table
+                .fetch_cells(batch.iter().filter_map(|sighting| sighting.meaning).map(|meaning| meaning.id));
             let evictions = self.evictions;
-            for sighting in &batch {
-                // What was looked up before an eviction may be gone.
-                let id = sighting.id.filter(|_| evictions == self.evictions);
-                if let Err(reason) = self.add(sighting, id, message, sink) {
-                    self.refuse(reason, sighting.line);
+            for sighting in batch.drain(..) {
+                let known = sighting
+                    .meaning
+                    .and_then(|meaning| Some((meaning, values(&sighting.line, meaning.kind)?)));
+                match known {
+                    // What was looked up before an eviction may be gone.
+                    Some((meaning, values)) if self.evictions == evictions => match open {
+                        Some(number) => self.put(meaning, values, number),
+                        None => open = self.add(meaning, values, message.default_time_ms, sink),
+                    },
+                    _ => {
+                        self.read(&sighting, message, sink);
+                        open = None;
+                    }
                 }
             }
-            batch.clear();
         }
     }
 
-    /// Reads lines until the batch is full; false at the end.
-    fn decode<'a>(&mut self, lines: &mut Lines<'a>, sender: Sender, batch: &mut Vec<Sighting<'a>>) -> bool {
-        while batch.len() < BATCH {
-            match lines.next() {
-                Some(Ok(Entry::Samples(samples))) => batch.push(Sighting::new(sender, samples, lines.line())),
-                Some(Ok(Entry::Event)) => self.counters.events += 1,
-                Some(Ok(Entry::ServiceCheck)) => self.counters.service_checks += 1,
-                Some(Err(reason)) => self.refuse(reason, lines.line()),
-                None => break,
+    /// Takes in a line whose spelling is not known, or whose value is no plain one.
+    #[cold]
+    fn read(&mut self, sighting: &Sighting<'_>, message: Message<'_>, sink: &mut dyn WindowSink) {
+        let line = sighting.line.text;
+        let mut entries = statsd::entries(line);
+        let mut first = true;
+        while let Some(entry) = entries.next() {
+            // Nothing but the value distinguishes a line that says one thing, and no time, from others of its spelling.
+            let only = std::mem::take(&mut first) && entries.is_done();
+            let added = match entry {
+                Ok(Entry::Samples(samples)) if only && samples.time_ms.is_none() => {
+                    self.add_read(&samples, &sighting.key(message.sender), message, sink)
+                }
+                Ok(Entry::Samples(samples)) => {
+                    let key = self.registry.samples(message.sender, &samples);
+                    self.add_read(&samples, &key, message, sink)
+                }
+                Ok(Entry::Event) => {
+                    self.counters.events += 1;
+                    Ok(())
+                }
+                Ok(Entry::ServiceCheck) => {
+                    self.counters.service_checks += 1;
+                    Ok(())
+                }
+                Err(reason) => Err(reason),
+            };
+            if let Err(reason) = added {
+                self.refuse(reason, line);
             }
         }
-        !batch.is_empty()
+    }
+
+    /// Adds samples that were read, and remembers what their spelling means.
+    fn add_read(
+        &mut self,
+        samples: &Samples<'_>,
+        key: &Key<'_>,
+        message: Message<'_>,
+        sink: &mut dyn WindowSink,
+    ) -> Result<(), BadLineReason> {
+        let count = samples.values.count();
+        let Some((time_ms, number)) = self.timely(samples.time_ms.or(message.default_time_ms), count) else {
+            self.counters.samples += count;
+            return Ok(());
+        };
+        let meaning = match self.registry.find(key) {
+            known @ Some(_) => known,
+            None => self.learn(samples, key, message, sink)?,
+        };
+        let closed = self.accept(time_ms, number, sink);
+        match meaning {
+            None => {
+                self.counters.samples += count;
+                self.counters.dropped_series += count;
+            }
+            // The spelling of samples does not tell their weight.
+            Some(meaning) => self.put(Meaning { weight: samples.weight, ..meaning }, samples.values, number),
+        }
+        self.evict_after(closed, sink);
+        Ok(())
     }
 
     /// A tick was read back from the stream: when no samples come, ticks move the watermark.
@@ -153,21 +232,28 @@ impl Windows {
         if first && self.next.is_none() {
             self.next = Some(wall_ms.div_euclid(self.interval_ms));
         }
-        if self.watermark.tick(wall_ms) {
-            self.close(sink);
-        }
+        let closed = self.watermark.tick(wall_ms) && self.close(sink);
+        self.evict_after(closed, sink);
     }
 
-    /// The reader is behind the wall time `wall_ms`: until a tick has caught up, samples up to there are no future.
+    /// How far ahead of the last tick a sample may be.
+    #[must_use]
+    pub fn ahead_ms(&self) -> i64 {
+        self.watermark.ahead_ms()
+    }
+
+    /// The next tick of the stream is of the wall time `wall_ms`, and nobody ticked for long before it: until it is read, samples up to
+    /// there are no future.
     pub fn catch_up(&mut self, wall_ms: i64) {
         self.watermark.catch_up(wall_ms);
     }
 
     /// Closes every window that holds a sample; for a run that ends here.
     pub fn finish(&mut self, sink: &mut dyn WindowSink) {
-        if let Some(last) = self.table.last() {
+        if let Some(last) = self.table.open().last() {
             self.watermark.raise(numbered(last, self.interval_ms).window.end_ms);
-            self.close(sink);
+            let closed = self.close(sink);
+            self.evict_after(closed, sink);
         }
     }
 
@@ -179,13 +265,14 @@ impl Windows {
     /// A series' name.
     #[must_use]
     pub fn name(&self, id: SeriesId) -> Option<SeriesName> {
-        self.registry.name(id).map(|(name, _)| name)
+        let names = self.registry.names();
+        names.kind(id).map(|_| names.name(id))
     }
 
     /// A series' type.
     #[must_use]
     pub fn kind(&self, id: SeriesId) -> Option<MetricType> {
-        self.registry.name(id).map(|(_, kind)| kind)
+        self.registry.names().kind(id)
     }
 
     /// What was counted so far.
@@ -211,74 +298,87 @@ impl Windows {
         self.bad_line.take()
     }
 
-    #[inline]
+    /// Adds values of a series that is known. The number of their window, if that is open.
     fn add(
         &mut self,
-        sighting: &Sighting<'_>,
-        id: Option<SeriesId>,
-        message: Message<'_>,
+        meaning: Meaning,
+        values: Values<'_>,
+        time_ms: Option<i64>,
         sink: &mut dyn WindowSink,
-    ) -> Result<(), BadLineReason> {
-        let samples = &sighting.samples;
-        let count = samples.values.count();
-        self.counters.samples += count;
-        let time =
-            samples.time_ms.or(message.default_time_ms).filter(|time| (0..=MAX_TIME_MS).contains(time));
-        let Some(time_ms) = time else {
+    ) -> Option<i64> {
+        let Some((time_ms, number)) = self.timely(time_ms, values.count()) else {
+            self.counters.samples += values.count();
+            return None;
+        };
+        let closed = self.accept(time_ms, number, sink);
+        self.put(meaning, values, number);
+        self.evict_after(closed, sink);
+        Some(number)
+    }
+
+    /// The time of samples and the number of their window, if that is open; all others are counted.
+    fn timely(&mut self, time_ms: Option<i64>, count: u64) -> Option<(i64, i64)> {
+        let Some(time_ms) = time_ms.filter(|time| (0..=MAX_TIME_MS).contains(time)) else {
             self.counters.untimed += count;
-            return Ok(());
+            return None;
         };
         let Numbered { number, window } = self.window_of(time_ms);
         match self.watermark.judge(time_ms, window.end_ms) {
-            Verdict::Timely => {}
-            Verdict::Late => {
-                self.counters.late += count;
-                return Ok(());
-            }
-            Verdict::Future => {
-                self.counters.future += count;
-                return Ok(());
-            }
+            Verdict::Timely => return Some((time_ms, number)),
+            Verdict::Late => self.counters.late += count,
+            Verdict::Future => self.counters.future += count,
         }
-        let id = match id {
-            Some(id) => Some(id),
-            None => self.learn(sighting, message, sink).inspect_err(|_| self.counters.samples -= count)?,
-        };
-        match id {
-            None => self.counters.dropped_series += count,
-            Some(id) if self.table.add(id, number, samples) => {}
-            Some(_) => self.counters.unmatched += count,
+        None
+    }
+
+    /// Adds values to the window of this number, which is open.
+    #[inline]
+    fn put(&mut self, meaning: Meaning, values: Values<'_>, number: i64) {
+        let count = values.count();
+        self.counters.samples += count;
+        if !self.table.add(meaning.id, number, values, meaning.weight) {
+            self.counters.unmatched += count;
         }
+    }
+
+    /// A sample of this time is about to be taken, or would be if there were room for its series. Whether windows closed by it: they
+    /// do before it is taken, so that the window that opens with it has their room.
+    fn accept(&mut self, time_ms: i64, number: i64, sink: &mut dyn WindowSink) -> bool {
         if self.next.is_none_or(|next| number < next) {
             self.next = Some(number);
         }
-        if self.watermark.accept(time_ms) {
-            self.close(sink);
-        }
-        Ok(())
+        self.watermark.accept(time_ms) && self.close(sink)
     }
 
-    #[cold]
+    /// Looks for idle series if windows closed, once the sample that closed them is taken: its own series is not idle.
+    #[inline]
+    fn evict_after(&mut self, closed: bool, sink: &mut dyn WindowSink) {
+        if let Some(watermark) = self.watermark.at().filter(|_| closed) {
+            self.evict(watermark, sink);
+        }
+    }
+
+    /// Gives samples a series by their name, if there is room for one.
     fn learn(
         &mut self,
-        sighting: &Sighting<'_>,
+        samples: &Samples<'_>,
+        key: &Key<'_>,
         message: Message<'_>,
         sink: &mut dyn WindowSink,
-    ) -> Result<Option<SeriesId>, BadLineReason> {
-        // An earlier line of the batch may have taught it.
-        if let known @ Some(_) = self.registry.find(message.sender, sighting) {
-            return Ok(known);
-        }
-        let kind = sighting.samples.kind;
-        Ok(match self.registry.learn(message.sender, message.header, sighting)? {
-            Found::Known(id) => Some(id),
-            Found::Full => None,
+    ) -> Result<Option<Meaning>, BadLineReason> {
+        let kind = samples.kind;
+        let id = match self.registry.learn(samples, message.header)? {
+            Found::Known(id) => id,
+            Found::Full => return Ok(None),
             Found::New(id, name) => {
-                self.table.insert(id, kind, sink.series(id, &name, kind));
+                self.table.insert(id, kind, sink.series(id, &name, kind, self.registry.names()));
                 self.counters.series = self.registry.len() as u64;
-                Some(id)
+                id
             }
-        })
+        };
+        let meaning = Meaning { id, kind, weight: samples.weight };
+        self.registry.remember(key, meaning);
+        Ok(Some(meaning))
     }
 
     #[cold]
@@ -298,13 +398,15 @@ impl Windows {
         self.latest
     }
 
-    /// Closes what the watermark has passed, in order.
+    /// Closes what the watermark has passed, in order. Whether there was any.
     #[inline]
-    fn close(&mut self, sink: &mut dyn WindowSink) {
-        if let (Some(next), Some(watermark)) = (self.next, self.watermark.at())
-            && watermark >= numbered(next, self.interval_ms).window.end_ms
-        {
-            self.close_until(next, watermark, sink);
+    fn close(&mut self, sink: &mut dyn WindowSink) -> bool {
+        match (self.next, self.watermark.at()) {
+            (Some(next), Some(watermark)) if watermark >= numbered(next, self.interval_ms).window.end_ms => {
+                self.close_until(next, watermark, sink);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -312,7 +414,7 @@ impl Windows {
     fn close_until(&mut self, mut next: i64, watermark_ms: i64, sink: &mut dyn WindowSink) {
         let end = watermark_ms.div_euclid(self.interval_ms);
         while next < end {
-            let gap_end = self.table.first().map_or(end, |first| first.min(end));
+            let gap_end = self.table.open().first().map_or(end, |first| first.min(end));
             if gap_end - next > MAX_EMPTY {
                 for number in next..next + EMPTY_REPORTED {
                     self.report(number, sink);
@@ -329,12 +431,12 @@ impl Windows {
             }
         }
         self.next = Some(next);
-        self.evict(watermark_ms, sink);
     }
 
     fn report(&mut self, number: i64, sink: &mut dyn WindowSink) {
         self.counters.windows_closed += 1;
-        self.table.close(number, numbered(number, self.interval_ms).window, sink);
+        let window = numbered(number, self.interval_ms).window;
+        self.table.open_mut().close(number, window, self.registry.names(), sink);
     }
 
     /// Looking at every series is dear, so idle ones are found up to a sixteenth of their time late.
@@ -344,20 +446,40 @@ impl Windows {
         }
         self.next_eviction_ms = watermark_ms.saturating_add(self.idle_series_ms / 16);
         let before = watermark_ms.saturating_sub(self.idle_series_ms).div_euclid(self.interval_ms);
-        let evicted = self.table.evict(before);
+        let evicted =
+            self.table.evict(before, |id| self.rates.is_fresh(id, before.saturating_mul(self.interval_ms)));
         if evicted.is_empty() {
             return;
         }
         self.evictions += 1;
-        self.registry.forget(&evicted);
-        self.counters.series = self.registry.len() as u64;
-        for id in evicted {
-            sink.evicted(id);
+        for id in &evicted {
+            sink.evicted(*id, self.registry.names());
         }
+        self.registry.forget(&evicted);
+        self.rates.forget(&evicted);
+        self.counters.series = self.registry.len() as u64;
     }
 }
 
-fn numbered(number: i64, interval_ms: i64) -> Numbered {
+/// Fetches a message's text into the cache. Where a line begins is known once the one before has been read: line by line, each would
+/// wait for memory by itself. Of long messages the processor foresees the rest.
+#[inline]
+fn fetch(body: &[u8]) {
+    black_box(body.iter().step_by(64).take(64).fold(0, |all, byte| all | byte));
+}
+
+/// The values of a line of which it is known what it means, if they are plain ones.
+#[inline]
+fn values<'a>(line: &cut::Line<'a>, kind: MetricType) -> Option<Values<'a>> {
+    if kind == MetricType::Set {
+        let member = line.value();
+        return (!member.is_empty()).then_some(Values::Member(member));
+    }
+    line.number().map(Values::One)
+}
+
+/// The window of this number since the epoch.
+pub(super) fn numbered(number: i64, interval_ms: i64) -> Numbered {
     let start_ms = number.saturating_mul(interval_ms);
     Numbered { number, window: Window { start_ms, end_ms: start_ms.saturating_add(interval_ms) } }
 }

@@ -4,7 +4,7 @@ use kinetic_api::statistic::Statistic;
 use proptest::prelude::*;
 
 use super::*;
-use crate::window::{Accumulator, Needs};
+use crate::window::{Accumulator, Names, Needs};
 
 /// Remembers all that it is told.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ struct Log {
 }
 
 impl WindowSink for Log {
-    fn series(&mut self, id: SeriesId, name: &SeriesName, _: MetricType) -> Option<Needs> {
+    fn series(&mut self, id: SeriesId, name: &SeriesName, _: MetricType, _: &Names) -> Option<Needs> {
         assert_eq!(self.names.insert(id, name.to_string()), None, "{id:?} is taken");
         (self.ignored.is_empty() || !name.metric.starts_with(self.ignored)).then_some(Needs {
             quantiles: true,
@@ -25,14 +25,19 @@ impl WindowSink for Log {
         })
     }
 
-    fn closed(&mut self, window: Window, values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>) {
+    fn closed(
+        &mut self,
+        window: Window,
+        _: &Names,
+        values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>,
+    ) {
         let values: Vec<_> = values.map(|(id, a)| (id, a.clone())).collect();
         assert!(values.is_sorted_by(|a, b| a.0 < b.0), "in order of id, none twice");
         let named = values.into_iter().map(|(id, a)| (self.names[&id].clone(), a)).collect();
         self.closed.push((window, named));
     }
 
-    fn evicted(&mut self, id: SeriesId) {
+    fn evicted(&mut self, id: SeriesId, _: &Names) {
         assert!(self.names.remove(&id).is_some());
         self.evicted.push(id);
     }
@@ -236,7 +241,7 @@ fn origins_and_types_make_series() {
     bench.add_from("web-2", Some(100_000), "a:2|c");
     bench.add_from("web-1", Some(100_000), "a:4|c");
     bench.finish();
-    assert_eq!(bench.log.sums(), sums(&[(100, "a@web-1=5 a@web-1=10 a@web-2=2")]));
+    assert_eq!(bench.log.sums(), sums(&[(100, "a@web-1=5 a{kinetic.type=timer}@web-1=10 a@web-2=2")]));
     assert_eq!(bench.windows.name(SeriesId(2)).unwrap().to_string(), "a@web-2");
     assert_eq!(bench.windows.kind(SeriesId(1)), Some(MetricType::Timer));
     assert_eq!(bench.windows.name(SeriesId(3)), None);
@@ -341,16 +346,22 @@ type Contents = BTreeMap<(i64, u8), (f64, f64)>;
 /// The definition, without any cleverness: which samples a stream's windows hold.
 fn reference(steps: &[(Step, i64)], lateness: i64) -> (Contents, [u64; 2]) {
     let (mut newest, mut tick): (Option<i64>, Option<i64>) = (None, None);
-    let (mut quiet_since, mut spoken): (Option<i64>, bool) = (None, false);
+    let (mut quiet, mut spoken) = (0, false);
     let mut watermark = i64::MIN;
     let (mut late, mut future) = (0, 0);
     let mut sums = Contents::new();
     for (step, at) in steps {
         match step {
             Step::Tick { .. } => {
+                let since = tick.map_or(0, |tick| at - tick);
                 tick = Some(*at);
-                let since = *quiet_since.get_or_insert(*at);
-                if !spoken && at - since > 10_000 + lateness {
+                // Of a gap between ticks nobody can tell whether it was silence, and it is given as long again.
+                quiet = if since > 21_000 {
+                    (quiet.min(0) - since).max(-20_000)
+                } else {
+                    quiet + since.min(15_000)
+                };
+                if !spoken && quiet > 10_000 + lateness {
                     watermark = watermark.max(at - lateness);
                 }
                 spoken = false;
@@ -364,7 +375,7 @@ fn reference(steps: &[(Step, i64)], lateness: i64) -> (Contents, [u64; 2]) {
                 } else {
                     newest = newest.max(Some(*at));
                     watermark = watermark.max(newest.unwrap_or(*at) - lateness);
-                    quiet_since = tick;
+                    quiet = 0;
                     spoken = true;
                     let sum = sums.entry((number, *series)).or_insert((0.0, 0.0));
                     sum.0 += f64::from(*value);
