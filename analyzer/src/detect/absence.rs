@@ -9,6 +9,7 @@ use kinetic_api::{
     resources::topology::{AbsenceOf, AnalyticState},
     series::SeriesName,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     analysis::{Analysis, Sample},
@@ -16,8 +17,12 @@ use super::{
     patience::Patience,
     silent_series::SeriesAbsence,
     subjects::{Slot, Subjects},
+    verdict::Verdict,
 };
-use crate::window::SeriesId;
+use crate::{
+    image::{self, ImageError, as_json},
+    window::{Names, SeriesId},
+};
 
 /// The absence of what a plan names, for windows of this many milliseconds.
 #[must_use]
@@ -25,7 +30,9 @@ pub fn new(plan: &AnalyticPlan, after_ms: i64, of: AbsenceOf, interval_ms: i64) 
     let patience = Patience::new(plan, after_ms, interval_ms);
     match of {
         AbsenceOf::Series => Box::new(SeriesAbsence::new(patience)),
-        AbsenceOf::Source => Box::new(SourceAbsence { patience, latest: None, seen: false, firing: None }),
+        AbsenceOf::Source => {
+            Box::new(SourceAbsence { patience, latest: None, seen: false, firing: None, verdicts: None })
+        }
     }
 }
 
@@ -38,13 +45,19 @@ struct SourceAbsence {
     /// There is one in the window that is closing.
     seen: bool,
     firing: Option<Box<Anomaly>>,
+    /// What the windows with a sample amounted to, if somebody asked.
+    verdicts: Option<Vec<(Slot, Verdict)>>,
 }
+
+/// A finding, to be saved.
+#[derive(Serialize, Deserialize)]
+struct Fired(#[serde(with = "as_json")] Box<Anomaly>);
 
 /// All series share one slot.
 const ONLY: Slot = Slot(0);
 
 impl Analysis for SourceAbsence {
-    fn bind(&mut self, _: SeriesId, _: &Subjects) -> Slot {
+    fn bind(&mut self, _: SeriesId, _: &Subjects, _: &Names) -> Slot {
         ONLY
     }
 
@@ -57,6 +70,9 @@ impl Analysis for SourceAbsence {
     fn close(&mut self, closing: &Closing<'_>, found: &mut Vec<Anomaly>) {
         let number = closing.number();
         if std::mem::take(&mut self.seen) {
+            if let Some(verdicts) = &mut self.verdicts {
+                verdicts.push((ONLY, self.patience.verdict(self.latest, number)));
+            }
             self.latest = Some(number);
             if let Some(fired) = self.firing.take() {
                 found.push(
@@ -85,8 +101,29 @@ impl Analysis for SourceAbsence {
         (AnalyticState::Active, None)
     }
 
+    fn image(&self) -> Vec<u8> {
+        let firing = self.firing.as_ref().map(|fired| Fired(fired.clone()));
+        image::encode(&(self.latest, self.seen, firing))
+    }
+
+    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
+        let (latest, seen, firing): (_, _, Option<Fired>) = image::decode(image)?;
+        (self.latest, self.seen, self.firing) = (latest, seen, firing.map(|Fired(fired)| fired));
+        Ok(())
+    }
+
     fn edit(&mut self, plan: &AnalyticPlan) {
         self.patience.edit(plan);
+    }
+
+    fn keep_verdicts(&mut self) {
+        self.verdicts.get_or_insert_default();
+    }
+
+    fn take_verdicts(&mut self, out: &mut Vec<(Slot, Verdict)>) {
+        if let Some(verdicts) = &mut self.verdicts {
+            out.append(verdicts);
+        }
     }
 }
 

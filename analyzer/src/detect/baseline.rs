@@ -5,8 +5,10 @@
 //! those are worth, (Σw)²/Σw² (Kish), gives the degrees of freedom: an early value is no more easily odd than a late one.
 
 use kinetic_api::resources::topology::MinStddev;
+use serde::{Deserialize, Serialize};
 
-use super::expectation::Expectation;
+use super::expectation::{Excess, Expectation};
+use crate::{twofold::Twofold, window::Scatter};
 
 /// How many standard deviations of an odd value are learned.
 const LEARNED_OF_ODD: f64 = 2.0;
@@ -49,9 +51,13 @@ impl Fading {
 }
 
 /// A series' past, in a few numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
+    /// The mean, and in single precision what a double has no digits for ([`Twofold`]).
     mean: f64,
+    mean_low: f32,
+    /// For so many windows, the latest among them, values have all been odd to the same side: above, or if negative below.
+    odd_run: i32,
     /// Weighted sum of squared distances from the mean.
     squares: f64,
     /// Sum of the weights.
@@ -60,11 +66,18 @@ pub struct Baseline {
     weight_squares: f64,
     /// The last window that was learned.
     latest: i64,
-    /// The first window of those that were all odd to the same side, up to the latest.
-    odd_since: Option<i64>,
-    /// The side of those: above.
-    odd_above: bool,
     learned: u32,
+    within: Within,
+}
+
+/// How sure the learned values were: single precision, since it only ever widens what is expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Within {
+    /// Weighted sum of the squared distances of samples from their windows' means, and of its degrees of freedom.
+    squares: f32,
+    freedom: f32,
+    /// Weighted sum of one over the number of samples.
+    thinness: f32,
 }
 
 impl Baseline {
@@ -76,11 +89,17 @@ impl Baseline {
 
     /// Lets the past fade up to the window of this number.
     pub fn fade(&mut self, number: i64, fading: Fading) {
-        let left = fading.over(number.saturating_sub(self.latest));
+        let passed = number.saturating_sub(self.latest);
+        let left = fading.over(passed);
         self.squares *= left;
         self.weight *= left;
         self.weight_squares *= left * left;
+        self.within.fade(left);
         self.latest = number;
+        if self.odd_run != 0 {
+            let passed = i32::try_from(passed).unwrap_or(i32::MAX);
+            self.odd_run = self.odd_run.saturating_add(passed.saturating_mul(self.odd_run.signum()));
+        }
         if self.weight < FORGOTTEN {
             *self = Self { latest: number, ..Self::default() };
         }
@@ -97,38 +116,75 @@ impl Baseline {
         })
     }
 
+    /// By how much the variance of a mean of such samples is larger than that of those that were learned: windows' means vary
+    /// by σ² between windows and by s²/n for the n samples of each, which vary by s². So a value of fewer samples than usual is
+    /// expected to be further off.
+    #[must_use]
+    pub fn excess(&self, scatter: Scatter) -> Excess {
+        let Within { squares, freedom, thinness } = self.within;
+        let usual = f64::from(thinness) / self.weight;
+        let variance = f64::from(squares / freedom) * (scatter.thinness() - usual);
+        Excess { variance, freedom: f64::from(freedom) }
+    }
+
     /// Learns the value of the window up to which it has faded.
-    pub fn learn(&mut self, value: f64) {
-        self.odd_since = None;
-        self.add(value);
+    pub fn learn(&mut self, value: f64, scatter: Option<Scatter>) {
+        self.odd_run = 0;
+        self.add(value, scatter);
     }
 
     /// Learns a value that was odd: with less weight, so that a short anomaly neither becomes the normal nor hides the next
     /// one. Only two standard deviations of it are learned, which shift the centre and widen the spread step by step; and
     /// when the values have been odd to the same side for a whole baseline, they are the normal: it begins anew with them.
-    pub fn learn_odd(&mut self, value: f64, expected: &Expectation, fading: Fading) {
-        let above = value > expected.centre;
-        if self.odd_above != above {
-            self.odd_since = None;
+    pub fn learn_odd(
+        &mut self,
+        value: f64,
+        scatter: Option<Scatter>,
+        expected: &Expectation,
+        fading: Fading,
+    ) {
+        // It counts this window, and grows as the past fades.
+        let first = if value > expected.centre { 1 } else { -1 };
+        if self.odd_run.signum() != first {
+            self.odd_run = first;
         }
-        self.odd_above = above;
-        let since = *self.odd_since.get_or_insert(self.latest);
-        if (self.latest - since) as f64 >= fading.windows {
+        if f64::from(self.odd_run.unsigned_abs() - 1) >= fading.windows {
             *self = Self { latest: self.latest, ..Self::default() };
-            self.add(value);
+            self.add(value, scatter);
         } else {
             let most = LEARNED_OF_ODD * expected.assumed_spread();
-            self.add(value.clamp(expected.centre - most, expected.centre + most));
+            self.add(value.clamp(expected.centre - most, expected.centre + most), scatter);
         }
     }
 
-    fn add(&mut self, value: f64) {
+    fn add(&mut self, value: f64, scatter: Option<Scatter>) {
+        if let Some(scatter) = scatter {
+            self.within.add(scatter);
+        }
         self.weight += 1.0;
         self.weight_squares += 1.0;
-        let distance = value - self.mean;
-        self.mean += distance / self.weight;
-        self.squares += distance * (value - self.mean);
+        let mut mean = Twofold::of(self.mean, self.mean_low);
+        let distance = mean.distance_to(value);
+        mean.shift(distance / self.weight);
+        self.squares += distance * mean.distance_to(value);
+        (self.mean, self.mean_low) = mean.parts();
         self.learned = self.learned.saturating_add(1);
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "see Within")]
+impl Within {
+    fn fade(&mut self, left: f64) {
+        let left = left as f32;
+        self.squares *= left;
+        self.freedom *= left;
+        self.thinness *= left;
+    }
+
+    fn add(&mut self, scatter: Scatter) {
+        self.squares += scatter.squares() as f32;
+        self.freedom += scatter.freedom() as f32;
+        self.thinness += scatter.thinness() as f32;
     }
 }
 
@@ -144,7 +200,7 @@ mod tests {
         let mut baseline = Baseline::default();
         for (number, value) in values {
             baseline.fade(number, fading);
-            baseline.learn(value);
+            baseline.learn(value, None);
         }
         baseline
     }
@@ -181,13 +237,18 @@ mod tests {
     }
 
     #[test]
+    fn it_is_small() {
+        assert_eq!(size_of::<Baseline>(), 64);
+    }
+
+    #[test]
     fn a_gap_ages_the_past_and_is_no_zero() {
         let fading = Fading::new(10_000, 1_000);
         let mut baseline = learned((0..100).map(|n| (n, 100.0 + (n % 2) as f64)), fading);
         baseline.fade(130, fading);
         let expected = baseline.expectation(NO_FLOOR).unwrap();
         assert!((expected.centre - 100.5).abs() < 0.1, "{expected:?}");
-        baseline.learn(200.0);
+        baseline.learn(200.0, None);
         let expected = baseline.expectation(NO_FLOOR).unwrap();
         assert!(expected.centre > 150.0 && expected.count < 4.0, "e^-3 of the past is left: {expected:?}");
         baseline.fade(1_000, fading);

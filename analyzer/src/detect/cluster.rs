@@ -12,22 +12,27 @@ use kinetic_api::{
     series::SeriesName,
     statistic::Statistic,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     analysis::{Analysis, Sample},
-    expectation::{Expectation, UNREACHABLE, score, strays},
+    expectation::{Excess, Expectation, UNREACHABLE, score, strays},
     explain::Topic,
     figures::{Unit, number},
     finding::{Band, Closing, Telling, history},
     groups::{Group, GroupId, GroupName, Groups},
     history::{History, WINDOWS},
     leave_one_out::{LeaveOneOut, degrees_of_freedom, others},
+    measure::Measure,
     roster::{Roster, Turned},
     subjects::{Slot, Subjects},
     tail::Lines,
     verdict::Verdict,
 };
-use crate::window::{Accumulator, SeriesId};
+use crate::{
+    image::{self, ImageError},
+    window::{Accumulator, Name, Names, Scatter, SeriesId},
+};
 
 /// Fewer feeds have no spread: a feed needs two others.
 const LEAST_FEEDS: usize = 3;
@@ -55,21 +60,24 @@ struct Settings {
 }
 
 /// What one origin sends of a metric within a group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Feed {
     group: GroupId,
-    /// In the order in which they appeared; nearly always one.
-    series: Vec<SeriesId>,
-    /// The value in the window `latest`.
+    /// The only series, as nearly always; of several `joined` has them all.
+    only: SeriesId,
+    /// The value in the window `latest`, and how sure it is.
     value: f64,
+    scatter: Option<Scatter>,
     latest: i64,
     /// Of a feed of several series.
     joined: Option<Box<Joined>>,
 }
 
 /// A feed of several series.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Joined {
+    /// In the order in which they appeared.
+    series: Vec<SeriesId>,
     /// What they have in the window that is closing.
     samples: Option<Accumulator>,
     /// Their last windows together.
@@ -96,7 +104,7 @@ impl ClusterAnalysis {
     fn judge(&mut self, id: GroupId, number: i64) {
         self.values.clear();
         self.slots.clear();
-        for (_, slot) in &self.groups.get(id).feeds {
+        for slot in &self.groups.get(id).feeds {
             let feed = self.roster.get_mut(*slot);
             if feed.latest == number && feed.join(number, &self.settings) {
                 self.values.push(feed.value);
@@ -110,12 +118,23 @@ impl ClusterAnalysis {
         let count = (self.values.len() - 1) as f64;
         let others = self.work.others(center, &self.values);
         for ((&slot, &value), others) in self.slots.iter().zip(&self.values).zip(others) {
-            let expected = Expectation::new(others.centre, others.spread, count, min_stddev);
-            let odd = if self.roster.fires(slot) {
+            let mut expected = Expectation::new(others.centre, others.spread, count, min_stddev);
+            let reach = expected.reach(&mut self.lines);
+            let fires = self.roster.fires(slot);
+            let mut odd = if fires {
                 expected.lingers(value, &self.lines, direction)
             } else {
-                strays(value - expected.centre, expected.reach(&mut self.lines), direction)
+                strays(value - expected.centre, reach, direction)
             };
+            // Only of what is odd it is worth asking whether it merely had few samples.
+            if odd && let Some(scatter) = self.roster.get(slot).scatter {
+                expected = expected.allowing_for(excess(scatter, slot, &self.slots, &self.roster));
+                odd = if fires {
+                    expected.lingers(value, &self.lines, direction)
+                } else {
+                    expected.is_odd(value, &self.lines, direction)
+                };
+            }
             let lines = &self.lines;
             self.roster.judge(slot, number, odd, || {
                 let off = expected.deviation(value, lines);
@@ -123,6 +142,7 @@ impl ClusterAnalysis {
                     value: Some(value),
                     expected: Some(expected.centre),
                     stddev: Some(expected.assumed_spread()),
+                    reach: Some(reach),
                     deviation: Some(off),
                     score: score(off, odd, direction, deviation),
                     above: off > 0.0,
@@ -130,6 +150,19 @@ impl ClusterAnalysis {
             });
         }
     }
+}
+
+/// By how much the variance of a feed's mean is larger than that of its peers' means, because it is of fewer samples; judged by
+/// how samples scatter among the peers, whatever they do at the feed itself.
+fn excess(scatter: Scatter, slot: Slot, slots: &[Slot], roster: &Roster<Feed>) -> Excess {
+    let (mut squares, mut freedom, mut thinness, mut count) = (0.0, 0.0, 0.0, 0.0);
+    for peer in slots.iter().filter(|other| **other != slot).filter_map(|other| roster.get(*other).scatter) {
+        squares += peer.squares();
+        freedom += peer.freedom();
+        thinness += peer.thinness();
+        count += 1.0;
+    }
+    Excess { variance: squares / freedom * (scatter.thinness() - thinness / count), freedom }
 }
 
 fn lines(cluster: &Cluster) -> Lines {
@@ -140,7 +173,9 @@ impl Feed {
     /// Puts the samples of several series together; whether there is a value.
     fn join(&mut self, number: i64, settings: &Settings) -> bool {
         let Some(joined) = &mut self.joined else { return true };
-        let value = joined.samples.take().and_then(|s| s.statistic(settings.statistic, settings.interval_ms));
+        let samples = joined.samples.take();
+        let value = samples.as_ref().and_then(|s| s.statistic(settings.statistic, settings.interval_ms));
+        self.scatter = samples.filter(|_| settings.statistic == Statistic::Mean).and_then(|s| s.scatter());
         if let Some(value) = value.and_then(usable) {
             joined.history.push(number, value);
             self.value = value;
@@ -153,19 +188,28 @@ impl Feed {
     fn history<'a>(&'a self, subjects: &'a Subjects, statistic: Statistic) -> Option<&'a History> {
         match &self.joined {
             Some(joined) => Some(&joined.history),
-            None => subjects.history(*self.series.first()?, statistic),
+            None => subjects.history(self.only, statistic),
         }
     }
 
+    fn series(&self) -> &[SeriesId] {
+        self.joined.as_ref().map_or(std::slice::from_ref(&self.only), |joined| &joined.series)
+    }
+
+    /// Who sends it.
+    fn origin<'a>(&self, names: &'a Names) -> &'a str {
+        let first = self.series().first().and_then(|id| names.get(*id));
+        first.map(Name::origin).unwrap_or_default()
+    }
+
     /// Its name: the metric and the tags that make the group; all tags if it is one series.
-    fn name(&self, group: &Group, origin: &str, subjects: &Subjects) -> SeriesName {
-        match self.series[..] {
-            [only] => subjects.name(only),
-            _ => SeriesName {
-                metric: group.name.metric.clone(),
-                tags: group.name.tags.clone(),
-                origin: origin.to_owned(),
-            },
+    fn name(&self, group_by: &[String], names: &Names) -> SeriesName {
+        match self.series() {
+            [first, _, ..] => GroupName::of(*first, names, group_by)
+                .map(|group| group.feed(self.origin(names)))
+                .unwrap_or_default(),
+            [only] => names.name(*only),
+            [] => SeriesName::default(),
         }
     }
 }
@@ -185,23 +229,23 @@ impl Settings {
         fired: Option<&Anomaly>,
     ) -> Telling {
         let (feed, verdict, number) = (roster.get(turned.slot), turned.verdict, closing.number());
-        let origin =
-            group.feeds.iter().find(|(_, slot)| *slot == turned.slot).map_or("", |(origin, _)| origin);
         let subject = match fired {
             Some(fired) => fired.data.series(),
-            None => feed.name(group, origin, closing.subjects),
+            None => feed.name(&self.cluster.group_by, closing.names),
         };
         let peers: Vec<(&str, &Feed)> = group
             .feeds
             .iter()
-            .filter(|(_, slot)| *slot != turned.slot)
-            .map(|(origin, slot)| (origin.as_str(), roster.get(*slot)))
-            .filter(|(_, peer)| peer.latest == number)
+            .filter(|slot| **slot != turned.slot)
+            .map(|slot| roster.get(*slot))
+            .filter(|peer| peer.latest == number)
+            .map(|peer| (peer.origin(closing.names), peer))
             .collect();
-        let unit = feed.series.first().map(|id| closing.subjects.unit(*id, self.statistic));
+        let measure = Measure::of(closing.plan);
+        let unit = feed.series().first().map(|id| closing.unit(*id, &measure));
         let topic = Topic {
             subject: &subject,
-            statistic: self.statistic,
+            measure,
             unit: unit.unwrap_or(Unit::None),
             interval_ms: self.interval_ms,
         };
@@ -241,12 +285,8 @@ impl Settings {
     ) -> Vec<HistoryWindow> {
         let trace = |slot: Slot| roster.get(slot).history(closing.subjects, self.statistic);
         let own = trace(turned.slot);
-        let peers: Vec<&History> = group
-            .feeds
-            .iter()
-            .filter(|(_, slot)| *slot != turned.slot)
-            .filter_map(|(_, slot)| trace(*slot))
-            .collect();
+        let peers: Vec<&History> =
+            group.feeds.iter().filter(|slot| **slot != turned.slot).filter_map(|slot| trace(*slot)).collect();
         let mut values = Vec::with_capacity(peers.len());
         history(closing.number(), self.interval_ms, |n| {
             values.clear();
@@ -265,32 +305,44 @@ impl Settings {
 }
 
 impl Analysis for ClusterAnalysis {
-    fn bind(&mut self, id: SeriesId, subjects: &Subjects) -> Slot {
-        let Some(watched) = subjects.get(id) else { unreachable!("a series is put in before it is bound") };
-        let group_id = self.groups.find_or_make(GroupName::of(watched, &self.settings.cluster.group_by));
-        let group = self.groups.get_mut(group_id);
-        match group.feeds.binary_search_by(|(origin, _)| origin.cmp(&watched.name.origin)) {
+    fn bind(&mut self, id: SeriesId, subjects: &Subjects, names: &Names) -> Slot {
+        let Self { groups, roster, settings, .. } = self;
+        let group_by = &settings.cluster.group_by;
+        let (Some(name), Some(packed)) = (GroupName::of(id, names, group_by), names.get(id)) else {
+            unreachable!("a series has its name before it is bound")
+        };
+        let group_id = groups.find_or_make(name, |group| {
+            GroupName::of(*roster.get(*group.feeds.first()?).series().first()?, names, group_by)
+        });
+        let group = groups.get_mut(group_id);
+        match group.feeds.binary_search_by(|slot| roster.get(*slot).origin(names).cmp(packed.origin())) {
             Ok(place) => {
-                let slot = group.feeds[place].1;
-                let feed = self.roster.get_mut(slot);
+                let slot = group.feeds[place];
+                let feed = roster.get_mut(slot);
                 if feed.joined.is_none() {
-                    let history =
-                        feed.history(subjects, self.settings.statistic).cloned().unwrap_or_default();
-                    feed.joined = Some(Box::new(Joined { samples: None, history }));
+                    let history = feed.history(subjects, settings.statistic).cloned().unwrap_or_default();
+                    feed.joined = Some(Box::new(Joined { series: vec![feed.only], samples: None, history }));
                 }
-                feed.series.push(id);
+                if let Some(joined) = &mut feed.joined {
+                    joined.series.push(id);
+                }
                 slot
             }
             Err(place) => {
                 let feed = Feed {
                     group: group_id,
-                    series: vec![id],
+                    only: id,
                     value: f64::NAN,
+                    scatter: None,
                     latest: i64::MIN,
                     joined: None,
                 };
-                let slot = self.roster.insert(feed);
-                group.feeds.insert(place, (watched.name.origin.clone(), slot));
+                let slot = roster.insert(feed);
+                if group.feeds.is_empty() {
+                    // Many groups never have a second feed.
+                    group.feeds.reserve_exact(1);
+                }
+                group.feeds.insert(place, slot);
                 slot
             }
         }
@@ -298,8 +350,10 @@ impl Analysis for ClusterAnalysis {
 
     fn unbind(&mut self, slot: Slot, id: SeriesId, closing: &Closing<'_>, found: &mut Vec<Anomaly>) {
         let feed = self.roster.get_mut(slot);
-        feed.series.retain(|other| *other != id);
-        if feed.series.is_empty() {
+        if let Some(joined) = &mut feed.joined {
+            joined.series.retain(|other| *other != id);
+        }
+        if feed.joined.as_ref().is_none_or(|joined| joined.series.is_empty()) {
             let group = feed.group;
             self.roster.dismiss(slot, closing, found);
             self.groups.leave(group, slot);
@@ -308,13 +362,14 @@ impl Analysis for ClusterAnalysis {
 
     fn observe(&mut self, slot: Slot, sample: &Sample<'_>) {
         let feed = self.roster.get_mut(slot);
-        if let Some(joined) = &mut feed.joined {
+        if let (Some(joined), Some(samples)) = (&mut feed.joined, sample.samples) {
             match &mut joined.samples {
-                Some(samples) => samples.merge(sample.samples),
-                none => *none = Some(sample.samples.clone()),
+                Some(together) => together.merge(samples),
+                none => *none = Some(samples.clone()),
             }
         } else if let Some(value) = sample.value {
             feed.value = value;
+            feed.scatter = sample.scatter;
         } else {
             return;
         }
@@ -372,12 +427,31 @@ impl Analysis for ClusterAnalysis {
         (AnalyticState::Active, reason)
     }
 
+    fn image(&self) -> Vec<u8> {
+        image::encode(&(&self.groups, &self.roster))
+    }
+
+    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
+        let (groups, roster) = image::decode::<(Groups, Roster<Feed>)>(image)?;
+        self.groups = groups.named();
+        self.roster.restore(roster);
+        Ok(())
+    }
+
     fn edit(&mut self, plan: &AnalyticPlan) {
         if let AnalyticKind::Cluster(cluster) = &plan.kind {
             self.settings.cluster = cluster.clone();
             self.lines = lines(cluster);
         }
         self.roster.set_persistence(plan.persistence);
+    }
+
+    fn keep_verdicts(&mut self) {
+        self.roster.keep_verdicts();
+    }
+
+    fn take_verdicts(&mut self, out: &mut Vec<(Slot, Verdict)>) {
+        self.roster.take_verdicts(out);
     }
 }
 

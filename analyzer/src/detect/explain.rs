@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use kinetic_api::{series::SeriesName, statistic::Statistic};
+use kinetic_api::series::SeriesName;
 
 use super::{
     figures::{Unit, number, span},
+    measure::Measure,
     verdict::Verdict,
 };
 
@@ -18,7 +19,7 @@ pub struct Topic<'a> {
     /// The series or feed.
     pub subject: &'a SeriesName,
     /// What is looked at.
-    pub statistic: Statistic,
+    pub measure: Measure<'a>,
     /// Its unit.
     pub unit: Unit,
     /// The windows' length in milliseconds.
@@ -33,9 +34,14 @@ impl Topic<'_> {
         if origin.is_empty() { unnamed.to_string() } else { format!("{origin}'s {unnamed}") }
     }
 
-    /// `web-3's page.checkout.time (mean over 10s)`.
+    /// `web-3's page.checkout.time (mean over 10s)`; of a ratio `web-3's page.errors ÷ page.requests (sum over 10s)`.
     fn measured(&self) -> String {
-        format!("{} ({} over {})", self.name(), self.statistic, span(self.interval_ms))
+        let divided = self
+            .measure
+            .metrics(&self.subject.metric)
+            .map(|metric| SeriesName { metric, ..self.subject.clone() });
+        let topic = Topic { subject: divided.as_ref().unwrap_or(self.subject), ..*self };
+        format!("{} ({} over {})", topic.name(), self.measure.brief(), span(self.interval_ms))
     }
 
     fn value(&self, value: f64) -> String {
@@ -144,19 +150,27 @@ pub fn withdrawn(subject: &SeriesName, why: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kinetic_api::statistic::Statistic;
+
     use super::*;
 
     const SLOW: Verdict = Verdict {
         value: Some(912.3),
         expected: Some(120.04),
         stddev: Some(4.123),
+        reach: None,
         deviation: Some(5.31),
         score: 1.3,
         above: true,
     };
 
     fn topic(subject: &SeriesName) -> Topic<'_> {
-        Topic { subject, statistic: Statistic::Mean, unit: Unit::Milliseconds, interval_ms: 10_000 }
+        Topic {
+            subject,
+            measure: Measure::plain(Statistic::Mean),
+            unit: Unit::Milliseconds,
+            interval_ms: 10_000,
+        }
     }
 
     #[test]

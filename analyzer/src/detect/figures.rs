@@ -15,6 +15,10 @@ pub enum Unit {
     Milliseconds,
     /// So many a second.
     PerSecond,
+    /// How fast a duration changes.
+    MillisecondsPerSecond,
+    /// How fast a rate changes.
+    PerSecondSquared,
 }
 
 impl Unit {
@@ -28,6 +32,16 @@ impl Unit {
             _ => Self::None,
         }
     }
+
+    /// The unit of how fast such a number changes.
+    #[must_use]
+    pub fn per_second(self) -> Self {
+        match self {
+            Self::None => Self::PerSecond,
+            Self::Milliseconds => Self::MillisecondsPerSecond,
+            Self::PerSecond | Self::MillisecondsPerSecond | Self::PerSecondSquared => Self::PerSecondSquared,
+        }
+    }
 }
 
 impl fmt::Display for Unit {
@@ -36,6 +50,8 @@ impl fmt::Display for Unit {
             Self::None => "",
             Self::Milliseconds => " ms",
             Self::PerSecond => "/s",
+            Self::MillisecondsPerSecond => " ms/s",
+            Self::PerSecondSquared => "/s²",
         })
     }
 }

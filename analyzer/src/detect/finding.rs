@@ -8,8 +8,11 @@ use kinetic_api::{
     series::SeriesName,
 };
 
-use super::{explain::withdrawn, history::WINDOWS, subjects::Subjects, verdict::Verdict};
-use crate::window::Window;
+use super::{
+    explain::withdrawn, figures::Unit, history::WINDOWS, measure::Measure, subjects::Subjects,
+    verdict::Verdict,
+};
+use crate::window::{Names, SeriesId, Window};
 
 /// What all findings of a source have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +70,8 @@ pub struct Closing<'a> {
     pub active_since_ms: i64,
     /// All series that are looked at.
     pub subjects: &'a Subjects,
+    /// What they are called.
+    pub names: &'a Names,
     /// The window.
     pub window: Window,
 }
@@ -76,6 +81,12 @@ impl Closing<'_> {
     #[must_use]
     pub fn number(&self) -> i64 {
         number(self.window, self.scope.interval_ms)
+    }
+
+    /// The unit of what is looked at of a series.
+    #[must_use]
+    pub fn unit(&self, id: SeriesId, measure: &Measure<'_>) -> Unit {
+        self.names.kind(id).map_or(Unit::None, |kind| measure.unit(kind))
     }
 
     /// Something begins to fire; `since` is the number of the window in which it began.
@@ -112,6 +123,7 @@ impl Closing<'_> {
         let Telling { subject, verdict, peers, history, explanation } = telling;
         let (analytic_kind, threshold) = kind(&self.plan.kind);
         let live = self.window.end_ms > self.active_since_ms;
+        let measure = Measure::of(self.plan).words(&subject.metric);
         let finding = Finding {
             customer: self.scope.customer.clone(),
             topology: self.scope.topology.clone(),
@@ -123,6 +135,7 @@ impl Closing<'_> {
             origin: subject.origin,
             tags: subject.tags,
             statistic: self.plan.statistic,
+            measure,
             interval_ms: self.scope.interval_ms,
             value: verdict.value,
             expected: verdict.expected,

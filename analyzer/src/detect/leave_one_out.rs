@@ -5,6 +5,8 @@
 
 use kinetic_api::resources::topology::Center;
 
+use crate::twofold::Twofold;
+
 /// Where the others of a value lie.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Others {
@@ -138,16 +140,16 @@ fn median_without(left_out: usize, sorted: &[(f64, usize)]) -> f64 {
 #[derive(Clone, Copy, Debug, Default)]
 struct Moments {
     count: f64,
-    mean: f64,
+    mean: Twofold,
     squares: f64,
 }
 
 impl Moments {
     fn add(&mut self, value: f64) {
-        let distance = value - self.mean;
+        let distance = self.mean.distance_to(value);
         self.count += 1.0;
-        self.mean += distance / self.count;
-        self.squares += distance * (value - self.mean);
+        self.mean.shift(distance / self.count);
+        self.squares += distance * self.mean.distance_to(value);
     }
 
     fn and(self, other: Self) -> Self {
@@ -157,17 +159,15 @@ impl Moments {
         if other.count == 0.0 {
             return self;
         }
-        let (count, distance) = (self.count + other.count, other.mean - self.mean);
+        let (count, distance) = (self.count + other.count, self.mean.distance(other.mean));
         let share = other.count / count;
-        Self {
-            count,
-            mean: self.mean + distance * share,
-            squares: self.squares + other.squares + distance * distance * self.count * share,
-        }
+        let mut mean = self.mean;
+        mean.shift(distance * share);
+        Self { count, mean, squares: self.squares + other.squares + distance * distance * self.count * share }
     }
 
     fn others(self) -> Others {
-        Others { centre: self.mean, spread: (self.squares / (self.count - 1.0)).sqrt() }
+        Others { centre: self.mean.value(), spread: (self.squares / (self.count - 1.0)).sqrt() }
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     explain::Topic,
     figures::Unit,
     finding::{Band, Closing, Telling, history},
+    measure::Measure,
     verdict::Verdict,
 };
 use crate::window::{SeriesId, Window};
@@ -41,6 +42,14 @@ impl Patience {
     #[must_use]
     pub fn after_ms(self) -> i64 {
         self.after_ms
+    }
+
+    /// What the silence between two windows with samples amounted to: 1.0 is what is borne. None but a score: no value was off.
+    #[must_use]
+    pub fn verdict(self, before: Option<i64>, number: i64) -> Verdict {
+        let windows = before.map_or(0, |before| number.saturating_sub(before).saturating_sub(1));
+        let score = windows.saturating_mul(self.interval_ms) as f64 / self.after_ms as f64;
+        Verdict { score, ..Verdict::NONE }
     }
 
     /// The window at whose end a silence has lasted this long, given the last window that had a sample. It may lie before
@@ -87,7 +96,12 @@ impl Patience {
     }
 
     fn topic(self, subject: &SeriesName) -> Topic<'_> {
-        Topic { subject, statistic: self.statistic, unit: Unit::None, interval_ms: self.interval_ms }
+        Topic {
+            subject,
+            measure: Measure::plain(self.statistic),
+            unit: Unit::None,
+            interval_ms: self.interval_ms,
+        }
     }
 
     fn telling(

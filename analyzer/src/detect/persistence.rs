@@ -1,9 +1,11 @@
 //! k of the last m windows.
 
+use serde::{Deserialize, Serialize};
+
 use kinetic_api::resources::topology::Persistence;
 
 /// Which of a subject's last 64 windows were odd.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Oddities {
     /// Bit n is the window n before `latest`.
     bits: u64,

@@ -14,7 +14,7 @@ use kinetic_api::{
 use super::Detector;
 use crate::{
     decode::MetricType,
-    window::{Accumulator, Needs, SeriesId, Window, WindowSink},
+    window::{Accumulator, Names, Needs, SeriesId, Window, WindowSink},
 };
 
 pub const INTERVAL_MS: i64 = 10_000;
@@ -23,7 +23,8 @@ pub const INTERVAL_MS: i64 = 10_000;
 pub struct Rig {
     pub detector: Detector,
     pub number: i64,
-    ids: Map<SeriesName, SeriesId>,
+    ids: Map<(SeriesName, MetricType), (SeriesId, Needs)>,
+    pub names: Names,
     next: u32,
 }
 
@@ -34,6 +35,8 @@ pub fn analytic(name: &str, kind: AnalyticKind) -> AnalyticPlan {
         source: 0,
         matches: SeriesMatch { metric: "**".parse().unwrap(), tags: Vec::new() },
         statistic: Statistic::Mean,
+        ratio: None,
+        change: None,
         persistence: Persistence { windows: 1, of: 1 },
         kind,
     }
@@ -50,7 +53,13 @@ pub fn topology(analytics: Vec<AnalyticPlan>) -> TopologyPlan {
         retention: Retention::default(),
         origin: OriginRule::Header("origin".into()),
     };
-    TopologyPlan { name: "web".into(), customer: "acme".into(), sources: vec![source], analytics }
+    TopologyPlan {
+        name: "web".into(),
+        customer: "acme".into(),
+        sources: vec![source],
+        analytics,
+        partitions: 1,
+    }
 }
 
 pub fn named(metric: &str, origin: &str) -> SeriesName {
@@ -67,6 +76,7 @@ impl Rig {
             detector: Detector::new(plan, 0, &HashMap::new()),
             number: 165_000_000,
             ids: Map::new(),
+            names: Names::default(),
             next: 0,
         }
     }
@@ -76,24 +86,41 @@ impl Rig {
         self.number * INTERVAL_MS
     }
 
+    /// A series that was not seen before.
+    pub fn series(&mut self, id: SeriesId, name: &SeriesName, kind: MetricType) -> Option<Needs> {
+        self.names.insert(id, name, kind);
+        self.detector.series(id, name, kind, &self.names)
+    }
+
     /// A window with these values of timers.
     pub fn named_window(&mut self, values: &[(SeriesName, f64)]) -> Vec<Anomaly> {
-        let needs = Needs::default();
+        let timers: Vec<_> =
+            values.iter().map(|(name, value)| (name.clone(), MetricType::Timer, vec![*value])).collect();
+        self.typed_window(&timers)
+    }
+
+    /// A window with these samples.
+    pub fn typed_window(&mut self, series: &[(SeriesName, MetricType, Vec<f64>)]) -> Vec<Anomaly> {
         let mut samples: Vec<(SeriesId, Accumulator)> = Vec::new();
-        for (name, value) in values {
-            let id = *self.ids.entry(name.clone()).or_insert_with(|| {
+        for (name, kind, values) in series {
+            let key = (name.clone(), *kind);
+            let (id, needs) = self.ids.get(&key).copied().unwrap_or_else(|| {
+                let id = SeriesId(self.next);
                 self.next += 1;
-                self.detector.series(SeriesId(self.next - 1), name, MetricType::Timer);
-                SeriesId(self.next - 1)
+                let known = (id, self.series(id, name, *kind).unwrap_or_default());
+                self.ids.insert(key, known);
+                known
             });
-            let mut accumulator = Accumulator::new(MetricType::Timer, needs);
-            accumulator.add(*value, 1.0);
+            let mut accumulator = Accumulator::new(*kind, needs);
+            for value in values {
+                accumulator.add(*value, 1.0);
+            }
             samples.push((id, accumulator));
         }
         samples.sort_by_key(|(id, _)| *id);
         let window = Window { start_ms: self.end_ms(), end_ms: self.end_ms() + INTERVAL_MS };
         self.number += 1;
-        self.detector.closed(window, &mut samples.iter().map(|(id, samples)| (*id, samples)));
+        self.detector.closed(window, &self.names, &mut samples.iter().map(|(id, samples)| (*id, samples)));
         self.found()
     }
 
@@ -109,14 +136,16 @@ impl Rig {
     }
 
     pub fn evict(&mut self, name: &SeriesName) -> Vec<Anomaly> {
-        if let Some(id) = self.ids.remove(name) {
-            self.detector.evicted(id);
+        let key = self.ids.keys().find(|(known, _)| known == name).cloned();
+        if let Some((id, _)) = key.and_then(|key| self.ids.remove(&key)) {
+            self.detector.evicted(id, &self.names);
+            self.names.remove(&[id]);
         }
         self.found()
     }
 
     pub fn known(&self) -> Vec<SeriesName> {
-        let mut names: Vec<_> = self.ids.keys().cloned().collect();
+        let mut names: Vec<_> = self.ids.keys().map(|(name, _)| name.clone()).collect();
         names.sort();
         names
     }

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use kinetic_api::{
     anomaly::Anomaly, plan::AnalyticPlan, resources::topology::AnalyticState, series::SeriesName,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     analysis::{Analysis, Sample},
@@ -15,8 +16,13 @@ use super::{
     finding::Closing,
     patience::Patience,
     subjects::{Slot, Subjects},
+    verdict::Verdict,
 };
-use crate::{decode::MetricType, window::SeriesId};
+use crate::{
+    decode::MetricType,
+    image::{self, ImageError, as_json},
+    window::{Names, SeriesId},
+};
 
 /// So many series are remembered beyond the windows; the silence of further ones ends with them.
 const MOST_REMEMBERED: usize = 10_000;
@@ -35,26 +41,29 @@ pub struct SeriesAbsence {
     returned: Vec<Slot>,
     /// No silence begins to fire or is given up before.
     next_due_ms: i64,
+    /// What the windows with samples amounted to, if somebody asked.
+    verdicts: Option<Vec<(Slot, Verdict)>>,
 }
 
 /// A series that the windows know.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Known {
     id: SeriesId,
     /// None until the first window with a sample of it closes.
     silence: Option<Silence>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Silence {
     /// The last window with a sample.
     latest: i64,
     stage: Stage,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Stage {
     Borne,
+    #[serde(with = "as_json")]
     Firing(Box<Anomaly>),
     /// Nothing more is said of it until it comes back.
     GivenUp,
@@ -71,6 +80,7 @@ impl SeriesAbsence {
             remembered: HashMap::new(),
             returned: Vec::new(),
             next_due_ms: i64::MIN,
+            verdicts: None,
         }
     }
 }
@@ -109,8 +119,8 @@ impl Silence {
 }
 
 impl Analysis for SeriesAbsence {
-    fn bind(&mut self, id: SeriesId, subjects: &Subjects) -> Slot {
-        let key = subjects.get(id).map(|watched| ((*watched.name).clone(), watched.kind));
+    fn bind(&mut self, id: SeriesId, _: &Subjects, names: &Names) -> Slot {
+        let key = names.kind(id).map(|kind| (names.name(id), kind));
         let known = Some(Known { id, silence: key.and_then(|key| self.remembered.remove(&key)) });
         if let Some(slot) = self.free.pop() {
             self.known[slot.0 as usize] = known;
@@ -124,14 +134,13 @@ impl Analysis for SeriesAbsence {
 
     fn unbind(&mut self, slot: Slot, id: SeriesId, closing: &Closing<'_>, found: &mut Vec<Anomaly>) {
         self.free.push(slot);
-        let (Some(known), Some(watched)) = (self.known[slot.0 as usize].take(), closing.subjects.get(id))
-        else {
+        let (Some(known), Some(kind)) = (self.known[slot.0 as usize].take(), closing.names.kind(id)) else {
             return;
         };
         match known.silence {
             None | Some(Silence { stage: Stage::GivenUp, .. }) => {}
             Some(silence) if self.remembered.len() < MOST_REMEMBERED => {
-                self.remembered.insert(((*watched.name).clone(), watched.kind), silence);
+                self.remembered.insert((closing.names.name(id), kind), silence);
             }
             Some(Silence { stage: Stage::Firing(fired), .. }) => {
                 found.push(closing.withdraws(&fired, "too many series are silent to remember them all"));
@@ -142,6 +151,10 @@ impl Analysis for SeriesAbsence {
 
     fn observe(&mut self, slot: Slot, sample: &Sample<'_>) {
         let Some(known) = &mut self.known[slot.0 as usize] else { return };
+        if let Some(verdicts) = &mut self.verdicts {
+            let before = known.silence.as_ref().map(|silence| silence.latest);
+            verdicts.push((slot, self.patience.verdict(before, sample.number)));
+        }
         match &mut known.silence {
             Some(Silence { latest, stage: Stage::Firing(_) }) => {
                 *latest = sample.number;
@@ -170,7 +183,7 @@ impl Analysis for SeriesAbsence {
         let mut next = i64::MAX;
         for known in self.known.iter_mut().flatten() {
             if let Some(silence) = &mut known.silence {
-                let subject = || closing.subjects.name(known.id);
+                let subject = || closing.names.name(known.id);
                 next = next.min(silence.advance(self.patience, closing, Some(known.id), subject, found));
             }
         }
@@ -195,8 +208,31 @@ impl Analysis for SeriesAbsence {
         (AnalyticState::Active, none.then(|| "no series has matched yet".into()))
     }
 
+    fn image(&self) -> Vec<u8> {
+        let mut remembered: Vec<_> = self.remembered.iter().collect();
+        remembered.sort_unstable_by_key(|(key, _)| *key);
+        image::encode(&(&self.known, &self.free, remembered, self.next_due_ms))
+    }
+
+    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
+        let remembered: Vec<_>;
+        (self.known, self.free, remembered, self.next_due_ms) = image::decode(image)?;
+        self.remembered = remembered.into_iter().collect();
+        Ok(())
+    }
+
     fn edit(&mut self, plan: &AnalyticPlan) {
         self.patience.edit(plan);
         self.next_due_ms = i64::MIN;
+    }
+
+    fn keep_verdicts(&mut self) {
+        self.verdicts.get_or_insert_default();
+    }
+
+    fn take_verdicts(&mut self, out: &mut Vec<(Slot, Verdict)>) {
+        if let Some(verdicts) = &mut self.verdicts {
+            out.append(verdicts);
+        }
     }
 }

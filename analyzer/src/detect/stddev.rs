@@ -3,9 +3,10 @@
 use kinetic_api::{
     anomaly::Anomaly,
     plan::{AnalyticKind, AnalyticPlan},
-    resources::topology::{AnalyticState, Stddev},
+    resources::topology::{AnalyticState, Direction, Stddev},
     statistic::Statistic,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     analysis::{Analysis, Sample},
@@ -14,6 +15,8 @@ use super::{
     explain::Topic,
     figures::number,
     finding::{Band, Closing, Telling, history},
+    history::WINDOWS,
+    measure::Measure,
     persistence::Turn,
     roster::{Roster, Turned},
     subjects::{Slot, Subjects},
@@ -21,7 +24,10 @@ use super::{
     trail::Trail,
     verdict::Verdict,
 };
-use crate::window::SeriesId;
+use crate::{
+    image::{self, ImageError},
+    window::{Names, SeriesId},
+};
 
 /// Only what is this many standard deviations off, and odd, is learned with less weight: with a low line much of the normal
 /// is odd, and must be learned for what it is.
@@ -43,7 +49,7 @@ struct Settings {
     fading: Fading,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Past {
     series: SeriesId,
     baseline: Baseline,
@@ -80,11 +86,12 @@ impl Settings {
 
     fn tell(&self, closing: &Closing<'_>, past: &Past, turned: &Turned, fired: Option<&Anomaly>) -> Telling {
         let Closing { scope, subjects, .. } = closing;
-        let subject = fired.map_or_else(|| subjects.name(past.series), |fired| fired.data.series());
+        let subject = fired.map_or_else(|| closing.names.name(past.series), |fired| fired.data.series());
+        let measure = Measure::of(closing.plan);
         let topic = Topic {
             subject: &subject,
-            statistic: self.statistic,
-            unit: subjects.unit(past.series, self.statistic),
+            measure,
+            unit: closing.unit(past.series, &measure),
             interval_ms: scope.interval_ms,
         };
         let verdict = turned.verdict;
@@ -106,7 +113,7 @@ impl Settings {
 }
 
 impl Analysis for StddevAnalysis {
-    fn bind(&mut self, id: SeriesId, _: &Subjects) -> Slot {
+    fn bind(&mut self, id: SeriesId, _: &Subjects, _: &Names) -> Slot {
         self.roster.insert(Past { series: id, baseline: Baseline::default(), trail: Trail::default() })
     }
 
@@ -117,28 +124,36 @@ impl Analysis for StddevAnalysis {
     fn observe(&mut self, slot: Slot, sample: &Sample<'_>) {
         let Some(value) = sample.value else { return };
         let Settings { stddev, fading, .. } = &self.settings;
+        let fires = self.roster.fires(slot);
         let past = self.roster.get_mut(slot);
         past.baseline.fade(sample.number, *fading);
         // Judged before it is learned.
         let warm = past.baseline.learned() >= stddev.warmup;
         let Some(expected) = past.baseline.expectation(stddev.min_stddev).filter(|_| warm) else {
-            past.baseline.learn(value);
+            past.baseline.learn(value, sample.scatter);
             return;
         };
         let (reach, distance) = (expected.reach(&mut self.lines), value - expected.centre);
         past.trail.push(sample.number, expected.centre, reach);
-        if distance.abs() > reach.max(LEARNED_WHOLE * expected.assumed_spread()) {
-            past.baseline.learn_odd(value, &expected, *fading);
-        } else {
-            past.baseline.learn(value);
-        }
         let lines = &self.lines;
-        let odd = if self.roster.fires(slot) {
+        let mut far = distance.abs() > reach;
+        // Only of what is far off it is worth asking whether it merely had few samples.
+        let expected = match sample.scatter.map(|scatter| past.baseline.excess(scatter)) {
+            Some(excess) if far || fires => expected.allowing_for(excess),
+            _ => expected,
+        };
+        far = far && (!expected.is_of_fewer() || expected.is_odd(value, lines, Direction::Both));
+        if far && distance.abs() > LEARNED_WHOLE * expected.assumed_spread() {
+            past.baseline.learn_odd(value, sample.scatter, &expected, *fading);
+        } else {
+            past.baseline.learn(value, sample.scatter);
+        }
+        let odd = if fires {
             expected.lingers(value, lines, stddev.direction)
         } else {
-            strays(distance, reach, stddev.direction)
+            far && strays(distance, reach, stddev.direction)
         };
-        self.roster.judge(slot, sample.number, odd, || verdict(&expected, value, odd, stddev, lines));
+        self.roster.judge(slot, sample.number, odd, || verdict(&expected, value, reach, odd, stddev, lines));
     }
 
     fn close(&mut self, closing: &Closing<'_>, found: &mut Vec<Anomaly>) {
@@ -146,6 +161,11 @@ impl Analysis for StddevAnalysis {
         self.roster.close(closing, found, |roster, turned, fired| {
             settings.tell(closing, roster.get(turned.slot), turned, fired)
         });
+        if closing.number().rem_euclid(WINDOWS) == 0 {
+            for past in self.roster.states_mut() {
+                past.trail.forget_before(closing.number());
+            }
+        }
     }
 
     fn firing(&self) -> Box<dyn Iterator<Item = &Anomaly> + '_> {
@@ -180,6 +200,15 @@ impl Analysis for StddevAnalysis {
         }
     }
 
+    fn image(&self) -> Vec<u8> {
+        image::encode(&self.roster)
+    }
+
+    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
+        self.roster.restore(image::decode(image)?);
+        Ok(())
+    }
+
     fn edit(&mut self, plan: &AnalyticPlan) {
         if let AnalyticKind::Stddev(stddev) = &plan.kind {
             self.settings = Settings::new(plan.statistic, stddev, self.interval_ms);
@@ -187,14 +216,30 @@ impl Analysis for StddevAnalysis {
         }
         self.roster.set_persistence(plan.persistence);
     }
+
+    fn keep_verdicts(&mut self) {
+        self.roster.keep_verdicts();
+    }
+
+    fn take_verdicts(&mut self, out: &mut Vec<(Slot, Verdict)>) {
+        self.roster.take_verdicts(out);
+    }
 }
 
-fn verdict(expected: &Expectation, value: f64, odd: bool, stddev: &Stddev, lines: &Lines) -> Verdict {
+fn verdict(
+    expected: &Expectation,
+    value: f64,
+    reach: f64,
+    odd: bool,
+    stddev: &Stddev,
+    lines: &Lines,
+) -> Verdict {
     let deviation = expected.deviation(value, lines);
     Verdict {
         value: Some(value),
         expected: Some(expected.centre),
         stddev: Some(expected.assumed_spread()),
+        reach: Some(reach),
         deviation: Some(deviation),
         score: score(deviation, odd, stddev.direction, stddev.deviation),
         above: deviation > 0.0,

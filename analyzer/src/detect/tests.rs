@@ -1,5 +1,8 @@
 //! The detector as a whole.
 
 mod binding;
+mod change;
+mod golden;
 mod noise;
+mod ratio;
 mod transitions;

@@ -6,17 +6,22 @@ use kinetic_api::{
     resources::topology::AnalyticState,
     statistic::Statistic,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     analysis::{Analysis, Sample},
     explain::Topic,
     figures::number,
     finding::{Band, Closing, Telling, history},
+    measure::Measure,
     roster::{Roster, Turned},
     subjects::{Slot, Subjects},
     verdict::Verdict,
 };
-use crate::window::SeriesId;
+use crate::{
+    image::{self, ImageError},
+    window::{Names, SeriesId},
+};
 
 /// The largest score that is told.
 const MOST_SCORE: f64 = 1e9;
@@ -32,9 +37,19 @@ pub struct ThresholdAnalysis {
 struct Line {
     rule: ThresholdRule,
     statistic: Statistic,
+    /// What the number never is below, if that is known.
+    least: Option<Least>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// The least that a number can be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Least {
+    /// A window that has a number of samples, or of members, has one at least.
+    One,
+    Zero,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Against {
     series: SeriesId,
 }
@@ -43,11 +58,41 @@ impl ThresholdAnalysis {
     /// Of a plan.
     #[must_use]
     pub fn new(plan: &AnalyticPlan, rule: ThresholdRule) -> Self {
-        Self { line: Line { rule, statistic: plan.statistic }, roster: Roster::new(plan.persistence) }
+        let line = Line { rule, statistic: plan.statistic, least: Least::of(plan) };
+        Self { line, roster: Roster::new(plan.persistence) }
+    }
+}
+
+impl Least {
+    fn of(plan: &AnalyticPlan) -> Option<Self> {
+        let counts = |statistic| matches!(statistic, Statistic::Count | Statistic::Cardinality);
+        let positive = |statistic| counts(statistic) || statistic == Statistic::Stddev;
+        match (&plan.ratio, plan.change) {
+            (_, Some(_)) => None,
+            (None, None) if counts(plan.statistic) => Some(Self::One),
+            (None, None) => positive(plan.statistic).then_some(Self::Zero),
+            (Some(ratio), None) => {
+                (positive(plan.statistic) && positive(ratio.statistic)).then_some(Self::Zero)
+            }
+        }
     }
 }
 
 impl Line {
+    /// Why nothing is ever beyond it, if so.
+    fn never(self) -> Option<String> {
+        let ThresholdRule::Below { line, .. } = self.rule else { return None };
+        let statistic = self.statistic;
+        match self.least? {
+            Least::One if line <= 1.0 => Some(format!(
+                "a {statistic} is never below {}: a window without samples has none, and absence is the analytic for that",
+                number(line, 4)
+            )),
+            Least::Zero if line <= 0.0 => Some(format!("it is never below {}", number(line, 4))),
+            Least::One | Least::Zero => None,
+        }
+    }
+
     fn tell(
         self,
         closing: &Closing<'_>,
@@ -56,11 +101,12 @@ impl Line {
         fired: Option<&Anomaly>,
     ) -> Telling {
         let Closing { scope, subjects, .. } = closing;
-        let subject = fired.map_or_else(|| subjects.name(series), |fired| fired.data.series());
+        let subject = fired.map_or_else(|| closing.names.name(series), |fired| fired.data.series());
+        let measure = Measure::of(closing.plan);
         let topic = Topic {
             subject: &subject,
-            statistic: self.statistic,
-            unit: subjects.unit(series, self.statistic),
+            measure,
+            unit: closing.unit(series, &measure),
             interval_ms: scope.interval_ms,
         };
         let verdict = turned.verdict;
@@ -113,7 +159,7 @@ fn verdict(rule: ThresholdRule, value: f64) -> Verdict {
 }
 
 impl Analysis for ThresholdAnalysis {
-    fn bind(&mut self, id: SeriesId, _: &Subjects) -> Slot {
+    fn bind(&mut self, id: SeriesId, _: &Subjects, _: &Names) -> Slot {
         self.roster.insert(Against { series: id })
     }
 
@@ -140,17 +186,22 @@ impl Analysis for ThresholdAnalysis {
     }
 
     fn state(&self) -> (AnalyticState, Option<String>) {
-        // These cannot be negative.
-        let statistic = self.line.statistic;
-        let counts = matches!(statistic, Statistic::Count | Statistic::Cardinality | Statistic::Stddev);
-        match self.line.rule {
-            ThresholdRule::Below { line, .. } if counts && line <= 0.0 => {
-                let reason = format!("a {statistic} is never below {}", number(line, 4));
-                (AnalyticState::Unsatisfiable, Some(reason))
+        match self.line.never() {
+            Some(reason) => (AnalyticState::Unsatisfiable, Some(reason)),
+            None if self.roster.is_empty() => {
+                (AnalyticState::Active, Some("no series has matched yet".into()))
             }
-            _ if self.roster.is_empty() => (AnalyticState::Active, Some("no series has matched yet".into())),
-            _ => (AnalyticState::Active, None),
+            None => (AnalyticState::Active, None),
         }
+    }
+
+    fn image(&self) -> Vec<u8> {
+        image::encode(&self.roster)
+    }
+
+    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
+        self.roster.restore(image::decode(image)?);
+        Ok(())
     }
 
     fn edit(&mut self, plan: &AnalyticPlan) {
@@ -158,6 +209,14 @@ impl Analysis for ThresholdAnalysis {
             self.line.rule = rule;
         }
         self.roster.set_persistence(plan.persistence);
+    }
+
+    fn keep_verdicts(&mut self) {
+        self.roster.keep_verdicts();
+    }
+
+    fn take_verdicts(&mut self, out: &mut Vec<(Slot, Verdict)>) {
+        self.roster.take_verdicts(out);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where the band of a series lay in its last windows.
 
 use kinetic_api::anomaly::HISTORY_WINDOWS;
+use serde::{Deserialize, Serialize};
 
 use super::history::WINDOWS;
 
@@ -10,15 +11,16 @@ const STEPS: i64 = WINDOWS / WINDOWS_A_STEP + 1;
 const PLACES: usize = HISTORY_WINDOWS / 5 + 1;
 
 /// Centre and reach of a band over the last [`WINDOWS`], in steps of five windows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Trail {
-    steps: [(f32, f32); PLACES],
+    /// None until there is one.
+    steps: Option<Box<[(f32, f32); PLACES]>>,
     latest: i64,
 }
 
 impl Default for Trail {
     fn default() -> Self {
-        Self { steps: [(f32::NAN, f32::NAN); PLACES], latest: i64::MIN }
+        Self { steps: None, latest: i64::MIN }
     }
 }
 
@@ -30,13 +32,21 @@ impl Trail {
             return;
         }
         let passed = step.saturating_sub(self.latest).min(STEPS);
+        let steps = self.steps.get_or_insert_with(|| Box::new([(f32::NAN, f32::NAN); PLACES]));
         for skipped in 1..passed {
-            self.steps[place(step - skipped)] = (f32::NAN, f32::NAN);
+            steps[place(step - skipped)] = (f32::NAN, f32::NAN);
         }
         #[allow(clippy::cast_possible_truncation, reason = "a picture has no more precision")]
         let drawn = (centre as f32, reach as f32);
-        self.steps[place(step)] = drawn;
+        steps[place(step)] = drawn;
         self.latest = step;
+    }
+
+    /// Lets go of all if it is older than the last windows at the one of this number.
+    pub fn forget_before(&mut self, number: i64) {
+        if number.div_euclid(WINDOWS_A_STEP).saturating_sub(self.latest) >= STEPS {
+            *self = Self::default();
+        }
     }
 
     /// Where the band lay in the window of this number (or within five windows of it): centre and reach.
@@ -44,7 +54,7 @@ impl Trail {
     pub fn get(&self, number: i64) -> Option<(f64, f64)> {
         let step = number.div_euclid(WINDOWS_A_STEP);
         let age = self.latest.checked_sub(step)?;
-        let (centre, reach) = self.steps[place(step)];
+        let (centre, reach) = self.steps.as_ref()?[place(step)];
         ((0..STEPS).contains(&age) && centre.is_finite()).then(|| (f64::from(centre), f64::from(reach)))
     }
 }

@@ -11,6 +11,8 @@ pub struct Verdict {
     pub expected: Option<f64>,
     /// The spread of what was expected, floor applied.
     pub stddev: Option<f64>,
+    /// How far from what was expected the line lies, to either side; None where there is no band.
+    pub reach: Option<f64>,
     /// How far off, in standard deviations of a normal distribution; signed.
     pub deviation: Option<f64>,
     /// 1.0 is the line.
@@ -21,8 +23,15 @@ pub struct Verdict {
 
 impl Verdict {
     /// Of a window in which the subject was not judged.
-    pub const NONE: Self =
-        Self { value: None, expected: None, stddev: None, deviation: None, score: 0.0, above: false };
+    pub const NONE: Self = Self {
+        value: None,
+        expected: None,
+        stddev: None,
+        reach: None,
+        deviation: None,
+        score: 0.0,
+        above: false,
+    };
 
     /// To which side it is off.
     #[must_use]

@@ -3,7 +3,11 @@ use kinetic_api::{
     resources::topology::{Center, Direction, MinStddev, Persistence},
 };
 
+use rand::{SeedableRng, rngs::SmallRng};
+use rand_distr::{Distribution, Normal};
+
 use super::*;
+use crate::decode::MetricType;
 use crate::detect::rig::{INTERVAL_MS, Rig, analytic, brief, named, topology};
 
 const NAMES: [&str; 8] = ["web-1", "web-2", "web-3", "web-4", "web-5", "web-6", "web-7", "web-8"];
@@ -188,8 +192,8 @@ fn series_of_one_origin_are_one_feed() {
     // Half of the feed goes; what it fires as stays its name.
     values.remove(5);
     rig.evict(&page("y", "c"));
-    let found = rig.named_window(&values);
-    assert_eq!(found, [], "90 is odd beside 100, too");
+    values[4].1 = 500.0;
+    assert_eq!(rig.named_window(&values), [], "500 is odd beside 100, too");
     values[4].1 = 100.0;
     assert_eq!(brief(&rig.named_window(&values)), [("m@c", State::Resolved)]);
 }
@@ -269,4 +273,26 @@ fn of_many_peers_some_are_named_and_fewer_drawn() {
     assert_eq!((peers.count, peers.origins.len(), peers.lines.len()), (59, PEER_NAMES, PEER_LINES));
     assert!(peers.origins.is_sorted() && !peers.origins.contains(&"host-07".to_owned()));
     assert_eq!(peers.lines[3].values, [Some(3.0)]);
+}
+
+#[test]
+fn a_feed_of_few_samples_is_allowed_for_by_how_its_peers_scatter() {
+    let mut random = SmallRng::seed_from_u64(1);
+    let normal = Normal::new(100.0, 20.0).unwrap();
+    let mut rig = rig(Cluster::default());
+    let mut window = |rig: &mut Rig, quiet: f64| {
+        let mut feeds: Vec<_> = NAMES[1..]
+            .iter()
+            .map(|name| {
+                let samples = (0..400).map(|_| normal.sample(&mut random)).collect();
+                (named("m", name), MetricType::Timer, samples)
+            })
+            .collect();
+        feeds.push((named("m", NAMES[0]), MetricType::Timer, vec![quiet, quiet + 1.0]));
+        rig.typed_window(&feeds)
+    };
+    assert_eq!(window(&mut rig, 130.0), [], "two samples of 100 ± 20 may be so");
+    let found = window(&mut rig, 200.0);
+    assert_eq!(brief(&found), [("m@web-1", State::Firing)]);
+    assert!(found[0].data.stddev.unwrap() > 10.0, "20/√2: {:?}", found[0].data.stddev);
 }

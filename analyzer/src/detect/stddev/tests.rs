@@ -3,12 +3,16 @@ use std::collections::HashMap;
 use kinetic_api::{
     anomaly::{Found, State},
     resources::topology::{Direction, MinStddev, Persistence},
+    series::SeriesName,
 };
 use rand::{SeedableRng, rngs::SmallRng};
 use rand_distr::{Distribution, Normal};
 
 use super::*;
-use crate::detect::rig::{Rig, analytic, brief, topology};
+use crate::{
+    decode::MetricType,
+    detect::rig::{Rig, analytic, brief, topology},
+};
 
 fn short() -> Stddev {
     // 60 windows.
@@ -188,4 +192,30 @@ fn what_was_found_before_it_was_active_is_history() {
     assert_eq!(rig.window(&[("a", 1e3)])[0].data.found, Found::Warmup, "ends at that moment");
     assert_eq!(rig.window(&[("a", 100.0)])[0].data.found, Found::Live);
     assert_eq!(rig.detector.analytics()[0].state, AnalyticState::Active);
+}
+
+/// Means of so many samples of 100 ± 20 each.
+fn means(rig: &mut Rig, samples: usize, windows: usize, level: f64, seed: u64) -> usize {
+    let mut random = SmallRng::seed_from_u64(seed);
+    let normal = Normal::new(level, 20.0).unwrap();
+    let name = SeriesName { metric: "m".into(), tags: Vec::new(), origin: "a".into() };
+    let mut window = || (0..samples).map(|_| normal.sample(&mut random)).collect();
+    (0..windows).map(|_| rig.typed_window(&[(name.clone(), MetricType::Timer, window())]).len()).sum()
+}
+
+#[test]
+fn fewer_samples_are_allowed_for() {
+    for seed in 0..5 {
+        let mut rig = rig(short());
+        assert_eq!(means(&mut rig, 30, 300, 100.0, seed), 0);
+        assert_eq!(means(&mut rig, 3, 60, 100.0, seed + 10), 0, "nights are quiet");
+        assert_eq!(means(&mut rig, 30, 60, 100.0, seed + 20), 0);
+        assert_eq!(means(&mut rig, 3, 1, 200.0, seed + 30), 1, "what is far off is, of three samples too");
+    }
+    // The same means without a word of how many samples they are of: the test above tests something.
+    let mut random = SmallRng::seed_from_u64(0);
+    let mut means = |samples: f64| Normal::new(100.0, 20.0 / samples.sqrt()).unwrap().sample(&mut random);
+    let mut rig = rig(short());
+    learn(&mut rig, 300, || means(30.0));
+    assert!(learn(&mut rig, 60, || means(3.0)) > 0);
 }

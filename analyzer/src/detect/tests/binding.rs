@@ -10,7 +10,7 @@ use kinetic_api::{
 use crate::{
     decode::MetricType,
     detect::rig::{Rig, analytic, brief, named, topology},
-    window::{Needs, SeriesId, WindowSink},
+    window::{Needs, SeriesId, WindowSink as _},
 };
 
 fn above(name: &str, line: f64) -> AnalyticPlan {
@@ -30,7 +30,7 @@ fn a_series_that_nobody_looks_at_is_not_windowed() {
     let mut needs = |id, metric: &str, env: &str| {
         let tags = vec![("env".to_owned(), env.to_owned())];
         let name = SeriesName { metric: metric.into(), tags, origin: String::new() };
-        rig.detector.series(SeriesId(id), &name, MetricType::Timer)
+        rig.series(SeriesId(id), &name, MetricType::Timer)
     };
     let moments = Needs { moments: true, ..Needs::default() };
     assert_eq!(needs(0, "page.cart.time", "prod-1"), Some(Needs { quantiles: true, ..moments }));
@@ -51,9 +51,9 @@ fn of_one_window_findings_come_by_analytic_and_series() {
 fn a_reused_number_is_another_series() {
     let mut rig = Rig::of(&topology(vec![above("full", 1.0)]));
     let id = SeriesId(0);
-    rig.detector.series(id, &named("m", "old"), MetricType::Gauge);
-    rig.detector.evicted(id);
-    rig.detector.evicted(id);
+    rig.series(id, &named("m", "old"), MetricType::Gauge);
+    rig.detector.evicted(id, &rig.names);
+    rig.detector.evicted(id, &rig.names);
     assert_eq!(brief(&rig.window(&[("new", 0.0)])), []);
     let found = rig.window(&[("new", 5.0)]);
     assert_eq!(found[0].subject, "m@new");

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use kinetic_api::{
     anomaly::{Anomaly, State},
-    plan::{AnalyticKind, ThresholdRule, TopologyPlan},
-    resources::topology::{AbsenceOf, Center, Cluster, Persistence, Stddev},
+    plan::{AnalyticKind, RatioPlan, ThresholdRule, TopologyPlan},
+    resources::topology::{AbsenceOf, Center, Change, Cluster, Persistence, Stddev},
     series::SeriesName,
+    statistic::Statistic,
 };
 use proptest::prelude::*;
 
@@ -46,6 +47,18 @@ fn all_kinds(deviation: f64, persistence: Persistence) -> TopologyPlan {
         ("dead", AnalyticKind::Absence { after_ms: 50_000, of: AbsenceOf::Source }),
     ];
     let mut plan = topology(kinds.map(|(name, kind)| analytic(name, kind)).to_vec());
+    let mut grows = plan.analytics[2].clone();
+    (grows.name, grows.change) = ("grows".into(), Some(Change::PerSecond));
+    let mut uneven = plan.analytics[0].clone();
+    uneven.name = "uneven".into();
+    uneven.ratio = Some(RatioPlan {
+        numerator: uneven.matches.metric.clone(),
+        denominator: uneven.matches.metric.clone(),
+        statistic: Statistic::Max,
+        min_denominator: 99.5,
+        ignore_tags: Vec::new(),
+    });
+    plan.analytics.extend([grows, uneven]);
     plan.analytics.iter_mut().for_each(|analytic| analytic.persistence = persistence);
     plan
 }

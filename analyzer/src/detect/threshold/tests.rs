@@ -1,6 +1,6 @@
 use kinetic_api::{
     anomaly::State,
-    resources::topology::{Direction, Persistence},
+    resources::topology::{Change, Direction, Persistence},
 };
 
 use super::*;
@@ -81,15 +81,34 @@ fn scores_are_finite_and_rise_with_the_distance() {
     }
 }
 
-#[test]
-fn what_can_never_be_is_said() {
-    let mut plan = analytic("odd", AnalyticKind::Threshold(ThresholdRule::Below { line: 0.0, clear: 0.0 }));
-    plan.statistic = Statistic::Count;
+fn state(statistic: Statistic, line: f64, edit: impl Fn(&mut AnalyticPlan)) -> (AnalyticState, String) {
+    let mut plan = analytic("odd", AnalyticKind::Threshold(ThresholdRule::Below { line, clear: line }));
+    plan.statistic = statistic;
+    edit(&mut plan);
     let mut rig = Rig::of(&topology(vec![plan]));
     rig.window(&[("a", 1.0)]);
     let report = rig.detector.analytics().remove(0);
+    (report.state, report.reason.unwrap_or_default())
+}
+
+#[test]
+fn what_can_never_be_is_said() {
+    let (never, why) = state(Statistic::Count, 1.0, |_| {});
+    assert_eq!(never, AnalyticState::Unsatisfiable);
+    assert!(why.starts_with("a count is never below 1: ") && why.contains("absence"), "{why}");
+    assert_eq!(state(Statistic::Count, 1.5, |_| {}), (AnalyticState::Active, String::new()));
+    let (never, why) = state(Statistic::Stddev, 0.0, |_| {});
+    assert_eq!((never, why.as_str()), (AnalyticState::Unsatisfiable, "it is never below 0"));
+    assert_eq!(state(Statistic::Mean, -5.0, |_| {}).0, AnalyticState::Active, "levels may be anywhere");
     assert_eq!(
-        (report.state, report.reason.as_deref()),
-        (AnalyticState::Unsatisfiable, Some("a count is never below 0"))
+        state(Statistic::Count, -5.0, |plan| plan.change = Some(Change::PerWindow)).0,
+        AnalyticState::Active
     );
+}
+
+#[test]
+fn a_statistic_that_no_matching_series_has_is_said() {
+    let (never, why) = state(Statistic::Cardinality, 5.0, |_| {});
+    assert_eq!(never, AnalyticState::Unsatisfiable);
+    assert!(why.contains("only sets have a cardinality"), "{why}");
 }
