@@ -1,19 +1,31 @@
 //! One source of a topology, from messages to findings; pure: what it finds follows from what it is given, in order.
 
-use std::collections::HashMap;
+mod series;
+
+use std::{collections::HashMap, sync::Arc};
 
 use kinetic_api::{
     anomaly::Anomaly,
-    names::{self, STATSD_CONTENT_TYPE},
+    names,
     plan::{AnalyticKind, SourcePlan, TopologyPlan},
-    resources::topology::SourceType,
+    series::SeriesName,
 };
 
-pub use crate::detect::AnalyticReport;
+pub use self::series::{SeriesPage, SeriesQuery};
 use crate::{
-    decode::bad_line::BadLine,
+    decode::{
+        bad_line::BadLine,
+        collectd::types_db::TypesDb,
+        format::{self, Format},
+    },
     detect::{Detector, structure},
+    image,
+    partition::Partition,
     window::{MessageContext, WindowConfig, Windows},
+};
+pub use crate::{
+    detect::{AnalyticReport, Verdict, WindowScore},
+    image::ImageError,
 };
 
 /// A series without samples for so long is forgotten, unless a baseline reaches further back.
@@ -65,6 +77,10 @@ pub struct EngineCounters {
     pub future: u64,
     /// Samples without any time.
     pub untimed: u64,
+    /// Readings of counters that gave no rate.
+    pub unrated: u64,
+    /// Values that are none, as clients write it on purpose.
+    pub gaps: u64,
     /// Samples of series that no analytic looks at.
     pub unmatched: u64,
     /// Samples of new series while there were as many as allowed.
@@ -87,6 +103,7 @@ pub struct NeedsRebuild;
 pub struct Engine {
     source: SourcePlan,
     active_since: HashMap<String, i64>,
+    types: Arc<TypesDb>,
     windows: Windows,
     detector: Detector,
     messages: u64,
@@ -105,23 +122,57 @@ impl Engine {
         active_since: HashMap<String, i64>,
     ) -> Self {
         let read = plan.sources[source].clone();
-        let windows = Windows::new(WindowConfig {
-            interval_ms: read.interval_ms,
-            lateness_ms: read.lateness_ms,
-            origin: read.origin.clone(),
-            max_series: limits.max_series as usize,
-            idle_series_ms: idle_series_ms(plan, source),
-        });
+        let windows = Windows::new(window_config(plan, source, limits));
         let detector = Detector::new(plan, source, &active_since);
         Self {
             source: read,
             active_since,
+            types: TypesDb::standard(),
             windows,
             detector,
             messages: 0,
             unknown_format: 0,
             other_profile: 0,
         }
+    }
+
+    /// The same for one of several analyzers that share the source, before it has seen anything.
+    #[must_use]
+    pub fn owning(self, partition: Partition) -> Self {
+        Self { detector: self.detector.owning(partition), ..self }
+    }
+
+    /// What it knows, for [`Self::restore`]: the same state always has the same image.
+    #[must_use]
+    pub fn image(&self) -> Vec<u8> {
+        let own = (self.messages, self.unknown_format, self.other_profile);
+        image::encode(&(self.windows.image(), self.detector.image(), own))
+    }
+
+    /// The engine that an image was made of, for the same source and analytics: it goes on exactly as that one did.
+    ///
+    /// # Errors
+    /// The image is none of this version's, or of other analytics.
+    pub fn restore(
+        plan: &TopologyPlan,
+        source: usize,
+        limits: EngineLimits,
+        active_since: HashMap<String, i64>,
+        partition: Partition,
+        image: &[u8],
+    ) -> Result<Self, ImageError> {
+        let (windows, detector, own): (Vec<u8>, Vec<u8>, _) = image::decode(image)?;
+        let windows = Windows::restore(window_config(plan, source, limits), &windows)?;
+        let detector = Detector::restore(plan, source, &active_since, partition, &detector)?;
+        let (messages, unknown_format, other_profile) = own;
+        let fresh = Self::new(plan, source, limits, active_since);
+        Ok(Self { windows, detector, messages, unknown_format, other_profile, ..fresh })
+    }
+
+    /// Understands collectd's values by these types, not only by those that it comes with.
+    #[must_use]
+    pub fn with_types(self, types: Arc<TypesDb>) -> Self {
+        Self { types, ..self }
     }
 
     /// Takes a message in; windows that it closes are looked at.
@@ -131,10 +182,17 @@ impl Engine {
             self.other_profile += 1;
             return;
         }
-        match format(message, self.source.kind) {
+        let context = MessageContext { origin: message.origin };
+        let Input { body, content_type, routing_key, .. } = *message;
+        match format::tell(content_type, routing_key, &self.source, body) {
             Some(Format::Statsd) => {
-                let context = MessageContext { origin: message.origin };
-                self.windows.add_statsd(message.body, context, time_ms(message), &mut self.detector);
+                self.windows.add_statsd(body, context, time_ms(message), &mut self.detector);
+            }
+            Some(Format::Labelled(format)) => {
+                let types = &self.types;
+                self.windows.add_labelled(context, time_ms(message), &mut self.detector, |samples| {
+                    format.decode(body, types, samples);
+                });
             }
             None => self.unknown_format += 1,
         }
@@ -155,8 +213,14 @@ impl Engine {
         self.detector.take_found(out);
     }
 
-    /// The reader is behind the wall time `wall_ms`, as after an outage: until a tick has caught up, samples up to there are no future.
-    /// The only way in which a clock enters; it can only spare samples that their stream's last tick would condemn.
+    /// How far ahead of the last tick a sample may be: what is further is counted as future.
+    #[must_use]
+    pub fn ahead_ms(&self) -> i64 {
+        self.windows.ahead_ms()
+    }
+
+    /// The next tick of the stream is of the wall time `wall_ms`, and nobody ticked for longer than [`Self::ahead_ms`] before it: until
+    /// it is read, samples up to there are no future.
     pub fn catch_up(&mut self, wall_ms: i64) {
         self.windows.catch_up(wall_ms);
     }
@@ -203,6 +267,12 @@ impl Engine {
         self.detector.firing_count()
     }
 
+    /// Whether a finding, of whatever engine of this source, is this one's to resolve.
+    #[must_use]
+    pub fn owns(&self, anomaly: &Anomaly) -> bool {
+        self.detector.owns(anomaly)
+    }
+
     /// Resolves those findings of the engine before this one that do not fire here.
     pub fn resolve_orphans(&self, old: Vec<Anomaly>, out: &mut Vec<Anomaly>) {
         self.detector.withdraw_orphans(old, out);
@@ -211,6 +281,22 @@ impl Engine {
     /// Resolves findings because the source is no longer read.
     pub fn resolve_all(&self, firing: Vec<Anomaly>, out: &mut Vec<Anomaly>) {
         self.detector.withdraw(firing, "its source is no longer read", out);
+    }
+
+    /// Keeps from now on what every window amounts to, for [`Self::take_scores`]: for a replay. Nothing else pays for it.
+    pub fn observe_scores(&mut self) {
+        self.detector.observe_scores();
+    }
+
+    /// What the windows amounted to that closed since this was last asked, in order.
+    pub fn take_scores(&mut self, out: &mut Vec<WindowScore>) {
+        self.detector.take_scores(out);
+    }
+
+    /// The series that [`WindowScore::series`] counts.
+    #[must_use]
+    pub fn scored_series(&self) -> &[SeriesName] {
+        self.detector.scored_series()
     }
 
     /// Since when each analytic is active, in milliseconds since 1970.
@@ -238,6 +324,8 @@ impl Engine {
             late: windows.late,
             future: windows.future,
             untimed: windows.untimed,
+            unrated: windows.unrated,
+            gaps: windows.gaps,
             unmatched: windows.unmatched,
             dropped_series: windows.dropped_series,
             series: windows.series,
@@ -251,33 +339,21 @@ impl Engine {
     }
 }
 
-/// The formats that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Statsd,
-}
-
-/// A message's format: by its content type; where that is none of DESIGN.md's ("Messages"), by the first word of its routing key;
-/// where that is none either, by what the source is said to hold. None: one that is not read.
-fn format(message: &Input<'_>, source: SourceType) -> Option<Format> {
-    let mime = message.content_type.map(|text| text.split(';').next().unwrap_or_default().trim());
-    match mime {
-        Some(STATSD_CONTENT_TYPE) => return Some(Format::Statsd),
-        Some("text/collectd" | "application/json" | "text/graphite") => return None,
-        _ => {}
-    }
-    let kind = message.routing_key.split('.').next().unwrap_or_default();
-    let kind = [SourceType::Statsd, SourceType::Collectd].into_iter().find(|known| known.as_str() == kind);
-    match kind.unwrap_or(source) {
-        SourceType::Statsd => Some(Format::Statsd),
-        SourceType::Collectd => None,
-    }
-}
-
 /// The event time of lines that bring none (DESIGN.md, "Time", rule 2); without one it is the last tick's.
 fn time_ms(message: &Input<'_>) -> Option<i64> {
     let from_seconds = || i64::try_from(message.timestamp?).ok()?.checked_mul(1000);
     message.timestamp_in_ms.or_else(from_seconds)
+}
+
+fn window_config(plan: &TopologyPlan, source: usize, limits: EngineLimits) -> WindowConfig {
+    let read = &plan.sources[source];
+    WindowConfig {
+        interval_ms: read.interval_ms,
+        lateness_ms: read.lateness_ms,
+        origin: read.origin.clone(),
+        max_series: limits.max_series as usize,
+        idle_series_ms: idle_series_ms(plan, source),
+    }
 }
 
 fn idle_series_ms(plan: &TopologyPlan, source: usize) -> i64 {
@@ -290,5 +366,7 @@ fn idle_series_ms(plan: &TopologyPlan, source: usize) -> i64 {
     baselines.max().unwrap_or(0).max(IDLE_SERIES_MS)
 }
 
+#[cfg(test)]
+mod restored;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use kinetic_api::{
     anomaly::{Found, State},
     plan::{AnalyticPlan, OriginRule, SeriesMatch, ThresholdRule},
-    resources::topology::{AbsenceOf, AnalyticState, Cluster, Persistence, Retention, Stddev},
+    resources::topology::{AbsenceOf, AnalyticState, Cluster, Persistence, Retention, SourceType, Stddev},
     statistic::Statistic,
 };
 
@@ -18,6 +18,8 @@ fn analytic(name: &str, metric: &str, kind: AnalyticKind) -> AnalyticPlan {
         source: 0,
         matches: SeriesMatch { metric: metric.parse().unwrap(), tags: Vec::new() },
         statistic: Statistic::Mean,
+        ratio: None,
+        change: None,
         persistence: Persistence::default(),
         kind,
     }
@@ -34,7 +36,13 @@ fn topology(analytics: Vec<AnalyticPlan>) -> TopologyPlan {
         retention: Retention::default(),
         origin: OriginRule::Header("origin".into()),
     };
-    TopologyPlan { name: "web".into(), customer: "acme".into(), sources: vec![source], analytics }
+    TopologyPlan {
+        name: "web".into(),
+        customer: "acme".into(),
+        sources: vec![source],
+        analytics,
+        partitions: 1,
+    }
 }
 
 fn slow_host(deviation: f64) -> AnalyticPlan {
@@ -153,24 +161,62 @@ fn silence_is_told_by_ticks() {
 }
 
 #[test]
-fn formats_are_told_by_content_type_then_key_then_source() {
-    let cases = [
-        (Some("text/x-statsd; charset=utf-8"), "collectd.web.a", SourceType::Collectd, true),
-        (Some("text/collectd"), "statsd.web.a", SourceType::Statsd, false),
-        (Some("application/octet-stream"), "statsd.web.a", SourceType::Collectd, true),
-        (None, "statsd.web.a", SourceType::Collectd, true),
-        (None, "collectd.web.a", SourceType::Statsd, false),
-        (None, "anything", SourceType::Statsd, true),
-        (None, "", SourceType::Collectd, false),
-    ];
-    for (content_type, routing_key, source, read) in cases {
-        let input = Input { routing_key, content_type, ..Input::default() };
-        assert_eq!(format(&input, source).is_some(), read, "{content_type:?} {routing_key} {source:?}");
-    }
+fn what_nobody_reads_is_counted() {
     let mut engine = engine(&topology(vec![slow_host(4.0)]));
-    let input = Input { content_type: Some("text/graphite"), body: b"a 1 1", ..Input::default() };
+    let input = Input { content_type: Some("image/png"), body: b"a 1 1", ..Input::default() };
     engine.message(&input, &mut Vec::new());
     assert_eq!((engine.counters().unknown_format, engine.counters().samples), (1, 0));
+}
+
+#[test]
+fn every_format_becomes_windows_of_the_right_feeds() {
+    const T: i64 = START_MS / 1000;
+    let collectd =
+        |n: i64, value: i64| format!("PUTVAL db-1/interface-eth0/if_octets interval=10 {}:{value}:7", T + n);
+    let cases = [
+        (
+            SourceType::Collectd,
+            [collectd(0, 100), collectd(10, 350)],
+            "interface.eth0.if_octets.rx",
+            "db-1",
+            25.0,
+        ),
+        (
+            SourceType::Graphite,
+            [format!("shop.queue 3 {T}"), format!("shop.queue 7 {}", T + 10)],
+            "shop.queue",
+            "relay",
+            7.0,
+        ),
+        (
+            SourceType::Telegraf,
+            [format!("cpu,host=web-1 idle=1 {T}"), format!("cpu,host=web-1 idle=2.5 {}", T + 10)],
+            "cpu.idle",
+            "web-1",
+            2.5,
+        ),
+    ];
+    for (kind, bodies, metric, origin, value) in cases {
+        let above = ThresholdRule::Above { line: value - 0.5, clear: value - 0.5 };
+        let mut plan = topology(vec![analytic("odd", metric, AnalyticKind::Threshold(above))]);
+        plan.sources[0].kind = kind;
+        plan.analytics[0].persistence = Persistence { windows: 1, of: 1 };
+        let mut engine = engine(&plan);
+        let mut found = Vec::new();
+        for body in &bodies {
+            let routing_key = format!("{}.web.relay", kind.as_str());
+            let origin = (kind == SourceType::Graphite).then_some("relay");
+            engine.message(
+                &Input { body: body.as_bytes(), routing_key: &routing_key, origin, ..Input::default() },
+                &mut found,
+            );
+        }
+        engine.finish(&mut found);
+        let [fired] = &found[..] else { panic!("{kind:?}: {found:#?}, {:?}", engine.counters()) };
+        assert_eq!((fired.data.metric.as_str(), fired.data.origin.as_str()), (metric, origin));
+        assert_eq!(fired.data.value, Some(value), "{kind:?}");
+        assert_eq!(engine.counters().bad_lines, 0);
+    }
 }
 
 #[test]
@@ -272,4 +318,34 @@ fn an_analytic_says_whether_it_can_speak() {
         engine.analytics(),
         [AnalyticReport { name: "slow-host".into(), state: AnalyticState::Active, reason: None }]
     );
+}
+
+#[test]
+fn a_counter_and_a_timer_of_one_name_are_told_apart() {
+    let mut plan = analytic(
+        "high",
+        "page.time",
+        AnalyticKind::Threshold(ThresholdRule::Above { line: 5.0, clear: 5.0 }),
+    );
+    plan.persistence = Persistence { windows: 1, of: 1 };
+    let mut engine = Engine::new(&topology(vec![plan]), 0, LIMITS, HashMap::new());
+    let mut found = Vec::new();
+    let input = Input {
+        body: b"page.time:9|ms\npage.time:7|c\npage.time:8|ms|#env:prod\npage.time:6|s",
+        routing_key: "statsd.web.web-1",
+        origin: Some("web-1"),
+        timestamp_in_ms: Some(START_MS),
+        ..Input::default()
+    };
+    engine.message(&input, &mut found);
+    engine.finish(&mut found);
+    let mut told: Vec<_> = found.iter().map(|found| (found.subject.as_str(), found.data.value)).collect();
+    told.sort_by_key(|(subject, _)| *subject);
+    let want = [
+        ("page.time@web-1", Some(9.0)),
+        ("page.time{env=prod}@web-1", Some(8.0)),
+        ("page.time{kinetic.type=counter}@web-1", Some(7.0)),
+    ];
+    assert_eq!(told, want, "a set has no mean");
+    assert_eq!(found.iter().map(|found| &found.id).collect::<std::collections::HashSet<_>>().len(), 3);
 }

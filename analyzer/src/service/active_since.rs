@@ -2,8 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs, io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
@@ -11,7 +10,10 @@ use jiff::Timestamp;
 use kinetic_api::plan::{AnalyticPlan, TopologyPlan};
 use serde::{Deserialize, Serialize};
 
-use super::Mode;
+use super::{
+    Mode,
+    record::{Record, RecordError},
+};
 
 /// The file under the data folder.
 const FILE: &str = "active-since.json";
@@ -21,9 +23,7 @@ static WRITING: Mutex<()> = Mutex::new(());
 
 /// The durable record of when each analytic became active as it stands now.
 #[derive(Debug)]
-pub struct ActiveSince {
-    path: PathBuf,
-}
+pub struct ActiveSince(Record);
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,25 +33,10 @@ struct Entry {
     definition: String,
 }
 
-/// What keeps the record from being kept.
-#[derive(Debug, thiserror::Error)]
-pub enum ActiveSinceError {
-    /// The file cannot be read or written.
-    #[error("{path}: {source}; give --data a folder that this user may write to")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
 impl ActiveSince {
     /// The record under a data folder, which is made if it is not there.
-    pub fn open(data_dir: &Path) -> Result<Self, ActiveSinceError> {
-        fs::create_dir_all(data_dir)
-            .map_err(|source| ActiveSinceError::Io { path: data_dir.to_owned(), source })?;
-        Ok(Self { path: data_dir.join(FILE) })
+    pub fn open(data_dir: &Path) -> Result<Self, RecordError> {
+        Record::open(data_dir, FILE).map(Self)
     }
 
     /// Since when, in milliseconds since the epoch, each analytic of a plan is active, by name. What is new or has been edited is active
@@ -60,12 +45,13 @@ impl ActiveSince {
         &mut self,
         plan: &TopologyPlan,
         mode: &Mode,
-    ) -> Result<HashMap<String, i64>, ActiveSinceError> {
+    ) -> Result<HashMap<String, i64>, RecordError> {
         if matches!(mode, Mode::Once { .. }) {
             return Ok(plan.analytics.iter().map(|a| (a.name.clone(), i64::MIN)).collect());
         }
         let _guard = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entries = self.read()?;
+        let mut entries: BTreeMap<String, Entry> =
+            self.0.read("what happened until now counts as history")?;
         let before = entries.clone();
         let now = Timestamp::now();
         let mut active = HashMap::new();
@@ -82,43 +68,9 @@ impl ActiveSince {
         let prefix = format!("{}/{}/", plan.customer, plan.name);
         entries.retain(|key, _| key.strip_prefix(&prefix).is_none_or(|name| active.contains_key(name)));
         if entries != before {
-            self.write(&entries)?;
+            self.0.write(&entries)?;
         }
         Ok(active)
-    }
-
-    /// A damaged record is set aside: then every analytic is active from now on, which keeps history from being mailed.
-    fn read(&self) -> Result<BTreeMap<String, Entry>, ActiveSinceError> {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-            Err(e) => return Err(self.error(e)),
-        };
-        match serde_json::from_slice(&text) {
-            Ok(entries) => Ok(entries),
-            Err(reason) => {
-                let aside = self.path.with_extension("json.damaged");
-                fs::rename(&self.path, &aside).map_err(|e| self.error(e))?;
-                tracing::warn!(file = %self.path.display(), aside = %aside.display(), %reason, "the record of active analytics is damaged and was set aside; what happened until now counts as history");
-                Ok(BTreeMap::new())
-            }
-        }
-    }
-
-    /// Written aside, synced, renamed, folder synced: a crash leaves the old record or the new one.
-    fn write(&self, entries: &BTreeMap<String, Entry>) -> Result<(), ActiveSinceError> {
-        let save = || -> io::Result<()> {
-            let aside = self.path.with_extension("json.new");
-            fs::write(&aside, serde_json::to_vec_pretty(entries)?)?;
-            fs::File::open(&aside)?.sync_all()?;
-            fs::rename(&aside, &self.path)?;
-            self.path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
-        };
-        save().map_err(|e| self.error(e))
-    }
-
-    fn error(&self, source: io::Error) -> ActiveSinceError {
-        ActiveSinceError::Io { path: self.path.clone(), source }
     }
 }
 
@@ -134,6 +86,8 @@ fn definition(plan: &TopologyPlan, analytic: &AnalyticPlan) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use kinetic_api::{
         plan::{AnalyticKind, OriginRule, SeriesMatch, SourcePlan},
         resources::topology::{Cluster, Persistence, Retention, SourceType},
@@ -162,9 +116,12 @@ mod tests {
                 source: 0,
                 matches: SeriesMatch { metric: "**".parse().unwrap(), tags: vec![] },
                 statistic: Statistic::Mean,
+                ratio: None,
+                change: None,
                 persistence: Persistence::default(),
                 kind: AnalyticKind::Cluster(Cluster { deviation, ..Cluster::default() }),
             }],
+            partitions: 1,
         }
     }
 

@@ -45,6 +45,20 @@ pub fn anomalies() -> Declaration {
     }
 }
 
+/// The exchanges over which analyzers are asked, answer, and tell what has changed.
+#[must_use]
+pub fn control() -> Declaration {
+    let exchange = |name: &str, kind| Exchange { name: name.into(), kind };
+    Declaration {
+        exchanges: vec![
+            topic(names::CONTROL_EXCHANGE),
+            exchange(names::REPLIES_EXCHANGE, ExchangeKind::Direct),
+            exchange(names::CONFIG_EXCHANGE, ExchangeKind::Fanout),
+        ],
+        ..Declaration::default()
+    }
+}
+
 fn topic(name: &str) -> Exchange {
     Exchange { name: name.into(), kind: ExchangeKind::Topic }
 }

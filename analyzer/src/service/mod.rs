@@ -3,41 +3,64 @@
 //! ```text
 //! stream ─▶ source (one task a source) ─▶ engine (pure) ─▶ findings ─▶ kinetic.anomalies
 //!    ▲                                                        the only way out, confirmed one by one
-//!    └── ticks (one task a source)
+//!    └── ticks (one task a source)      └─▶ checkpoint (a file a source)
+//! kinetic.control ─▶ control (one task) ─▶ overrides ─▶ the sources' plan ─▶ kinetic.config, kinetic.replies
 //! ```
 //!
 //! All that is decided follows from what is read in the streams, in order (DESIGN.md, "Time, and what survives a crash"); the wall clock
-//! enters as ticks only.
+//! enters as ticks only. A task begins in `opening`, where the checkpoint says; `running` is what it does with a message.
 
 mod active_since;
+mod command;
+mod control;
 mod declaration;
+mod drops;
+mod generation;
+mod look;
+mod lookahead;
+mod message;
 mod metrics;
+mod opening;
+mod overrides;
+mod persist;
+mod record;
+mod running;
+mod saving;
+mod series;
 mod source;
+mod standby;
 mod status;
+mod store;
 mod ticks;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use kinetic_api::plan::TopologyPlan;
+use kinetic_api::{control::Controller, plan::TopologyPlan};
 use kinetic_bus::{Bus, BusError};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use self::{
-    active_since::{ActiveSince, ActiveSinceError},
-    declaration::{anomalies, topology as declaration},
+    active_since::ActiveSince,
+    declaration::{anomalies, control as control_exchanges, topology as declaration},
     metrics::Metrics,
-    status::{SourceStatus, Status},
+    record::RecordError,
+    series::SeriesDesk,
+    status::{Condition, ConditionType, SourceStatus, Status},
 };
 use self::{
-    source::{Command, SourceTask},
+    command::Command,
+    control::{Asked, Control, Decided},
+    overrides::Configured,
+    source::SourceTask,
     status::StatusBoard,
 };
-use crate::engine::EngineLimits;
+pub(crate) use self::{message::input, ticks::Tick};
+use crate::{decode::collectd::types_db::TypesDb, engine::EngineLimits, partition::Partition};
 
 /// What an analyzer works with.
 #[derive(Clone, Debug)]
@@ -48,6 +71,10 @@ pub struct AnalyzerConfig {
     pub data_dir: PathBuf,
     /// What it may use.
     pub limits: EngineLimits,
+    /// Which of the analyzers that share the Topology's streams it is.
+    pub partition: Partition,
+    /// collectd's types.
+    pub types: Arc<TypesDb>,
     /// Whether it goes on or comes to an end.
     pub mode: Mode,
     /// Counters that all analyzers of the process share.
@@ -79,7 +106,7 @@ pub enum AnalyzerError {
     },
     /// What must outlive the process cannot be kept.
     #[error(transparent)]
-    ActiveSince(#[from] ActiveSinceError),
+    Record(#[from] RecordError),
     /// A task of the analyzer ended by a fault of ours.
     #[error("topology {topology}: an analyzer task failed: {reason}; this is a bug, please report it")]
     Task {
@@ -96,6 +123,16 @@ pub struct Analyzer {
     config: AnalyzerConfig,
     plan: watch::Receiver<Option<Arc<TopologyPlan>>>,
     board: StatusBoard,
+    desk: SeriesDesk,
+}
+
+/// What ends the tasks of an analyzer.
+#[derive(Clone, Debug)]
+struct Stop {
+    /// They save what they know.
+    cancel: CancellationToken,
+    /// They leave everything as it is: another analyzer has taken over.
+    lost: CancellationToken,
 }
 
 /// What an analyzer leaves behind.
@@ -109,7 +146,13 @@ impl Analyzer {
     /// An analyzer for a plan that may change; `None` means that the Topology is gone.
     #[must_use]
     pub fn new(config: AnalyzerConfig, plan: watch::Receiver<Option<Arc<TopologyPlan>>>) -> Self {
-        Self { config, plan, board: StatusBoard::default() }
+        Self { config, plan, board: StatusBoard::default(), desk: SeriesDesk::default() }
+    }
+
+    /// Where the analyzer can be asked for the series that it sees.
+    #[must_use]
+    pub fn series(&self) -> SeriesDesk {
+        self.desk.clone()
     }
 
     /// Where the analyzer tells how it fares.
@@ -118,22 +161,51 @@ impl Analyzer {
         self.board.reader()
     }
 
-    /// Reads until cancelled, until the Topology is gone (then what fires is resolved), or, under [`Mode::Once`], to the end.
+    /// Reads until cancelled, until the Topology is gone (then what fires is resolved), or, under [`Mode::Once`], to the end. Stands by
+    /// while another analyzer of the same partition is at work.
     pub async fn run(&mut self, cancel: CancellationToken) -> Result<Report, AnalyzerError> {
-        let Some(mut plan) = self.plan.borrow_and_update().clone() else { return Ok(Report::default()) };
+        if matches!(self.config.mode, Mode::Once { .. }) {
+            return self.work(&cancel, &CancellationToken::new()).await;
+        }
+        loop {
+            let Some(lock) = self.stand_by(&cancel).await? else { return Ok(Report::default()) };
+            let lost = lock.lost();
+            let done = self.work(&cancel, &lost).await;
+            lock.release().await;
+            if !lost.is_cancelled() || cancel.is_cancelled() {
+                return done;
+            }
+        }
+    }
+
+    /// Works until cancelled, until the lock is lost, until the Topology is gone, or to the end.
+    async fn work(
+        &mut self,
+        cancel: &CancellationToken,
+        lost: &CancellationToken,
+    ) -> Result<Report, AnalyzerError> {
+        let Some(plan) = self.plan.borrow_and_update().clone() else { return Ok(Report::default()) };
         let cancel = cancel.child_token();
         let _stop_tasks = cancel.clone().drop_guard();
+        let (mut configured, mut control) = self.configure(&plan, &cancel)?;
         let mut since = ActiveSince::open(&self.config.data_dir)?;
         let mut tasks: JoinSet<Result<Report, BusError>> = JoinSet::new();
         let mut sources: HashMap<String, mpsc::Sender<Command>> = HashMap::new();
         let mut report = Report::default();
-        self.start_missing(&plan, &mut since, &mut sources, &mut tasks, &cancel).await?;
-        if cancel.is_cancelled() {
+        let mut is_watched = true;
+        let stop = Stop { cancel, lost: lost.clone() };
+        self.start_missing(&configured, &mut since, &mut sources, &mut tasks, &stop).await?;
+        if stop.cancel.is_cancelled() {
             return Ok(report);
         }
-        info!(customer = %plan.customer, topology = %plan.name, sources = plan.sources.len(), analytics = plan.analytics.len(), "analyzer started");
+        info!(customer = %plan.customer, topology = %plan.name, partition = %self.config.partition, sources = plan.sources.len(), analytics = plan.analytics.len(), "analyzer started");
         loop {
             tokio::select! {
+                biased;
+                () = lost.cancelled() => {
+                    while tasks.join_next().await.is_some() {}
+                    return Ok(report);
+                }
                 Some(ended) = tasks.join_next() => {
                     let part = ended
                         .map_err(|e| AnalyzerError::Task { topology: plan.name.clone(), reason: e.to_string() })?
@@ -143,23 +215,36 @@ impl Analyzer {
                         return Ok(report);
                     }
                 }
-                changed = self.plan.changed() => {
+                changed = self.plan.changed(), if is_watched => {
                     // A sender that is gone says nothing more: the plan stays as it is.
                     if changed.is_err() {
-                        std::future::pending::<()>().await;
+                        is_watched = false;
+                        continue;
                     }
                     let next = self.plan.borrow_and_update().clone();
                     if let Some(next) = next {
-                        plan = next;
-                        self.apply(&plan, &mut since, &mut sources, &mut tasks, &cancel).await?;
+                        control.tell(configured.edit(next)?);
+                        self.apply(&configured, &mut since, &mut sources, &mut tasks, &stop).await?;
                     } else {
+                        configured.forget()?;
                         for sender in sources.values() {
                             // A task that has ended has nothing left to retire.
                             let _ = sender.send(Command::Retire).await;
                         }
                     }
                 }
-                () = cancel.cancelled() => {
+                asked = control.next() => {
+                    let Asked { command, by, decided } = asked;
+                    let outcome = configured.command(command, by);
+                    let done = if outcome.notice.is_some() {
+                        self.apply(&configured, &mut since, &mut sources, &mut tasks, &stop).await?
+                    } else {
+                        Vec::new()
+                    };
+                    // Who asked may have gone.
+                    let _ = decided.send(Decided { outcome, done });
+                }
+                () = stop.cancel.cancelled() => {
                     while tasks.join_next().await.is_some() {}
                     return Ok(report);
                 }
@@ -167,20 +252,44 @@ impl Analyzer {
         }
     }
 
-    /// Takes an edited plan: tells the sources that stay, retires those that are gone, starts new ones.
+    /// The plan to run, and the way to change it while it runs.
+    fn configure(
+        &self,
+        topology: &Arc<TopologyPlan>,
+        cancel: &CancellationToken,
+    ) -> Result<(Configured, Control), RecordError> {
+        let AnalyzerConfig { bus, data_dir, mode, metrics, .. } = &self.config;
+        let controller = Controller {
+            customer: topology.customer.clone(),
+            topology: topology.name.clone(),
+            analyzer: self.config.partition.index().into(),
+            analyzers: self.config.partition.of().into(),
+        };
+        if matches!(mode, Mode::Once { .. }) {
+            return Ok((Configured::plain(controller, Arc::clone(topology)), Control::none()));
+        }
+        let control = Control::start(bus.clone(), controller.clone(), metrics.clone(), cancel.child_token());
+        Ok((Configured::open(data_dir, controller, Arc::clone(topology))?, control))
+    }
+
+    /// Takes a changed plan: tells the sources that stay, retires those that are gone, starts new ones. What it returns tells, one by one,
+    /// when a source has taken it over for good.
     async fn apply(
         &self,
-        plan: &Arc<TopologyPlan>,
+        configured: &Configured,
         since: &mut ActiveSince,
         sources: &mut HashMap<String, mpsc::Sender<Command>>,
         tasks: &mut JoinSet<Result<Report, BusError>>,
-        cancel: &CancellationToken,
-    ) -> Result<(), AnalyzerError> {
-        let active = since.activate(plan, &self.config.mode)?;
-        let mut gone = Vec::new();
+        stop: &Stop,
+    ) -> Result<Vec<oneshot::Receiver<()>>, AnalyzerError> {
+        let plan = configured.plan();
+        let active = since.activate(configured.topology(), &self.config.mode)?;
+        let (mut gone, mut taken) = (Vec::new(), Vec::new());
         for (name, sender) in &*sources {
             let command = if let Some(index) = plan.sources.iter().position(|s| &s.name == name) {
-                Command::Plan { plan: Arc::clone(plan), index, active_since: active.clone() }
+                let (done, receiver) = oneshot::channel();
+                taken.push(receiver);
+                Command::Plan { plan: Arc::clone(plan), index, active_since: active.clone(), done }
             } else {
                 gone.push(name.clone());
                 Command::Retire
@@ -192,23 +301,30 @@ impl Analyzer {
         for name in gone {
             sources.remove(&name);
             self.board.remove(&name);
+            self.desk.close(&name);
         }
-        self.start_missing(plan, since, sources, tasks, cancel).await
+        self.start_missing(configured, since, sources, tasks, stop).await?;
+        Ok(taken)
     }
 
     async fn start_missing(
         &self,
-        plan: &Arc<TopologyPlan>,
+        configured: &Configured,
         since: &mut ActiveSince,
         sources: &mut HashMap<String, mpsc::Sender<Command>>,
         tasks: &mut JoinSet<Result<Report, BusError>>,
-        cancel: &CancellationToken,
+        stop: &Stop,
     ) -> Result<(), AnalyzerError> {
-        let active = since.activate(plan, &self.config.mode)?;
+        let plan = configured.plan();
+        self.board.set_overridden(configured.overridden());
+        // An override does not make an analytic another one: what it finds from now on is news.
+        let active = since.activate(configured.topology(), &self.config.mode)?;
         // A broker that is away is waited for, but not by someone who wants to stop.
-        let Some(declared) = cancel.run_until_cancelled(self.config.bus.declare(&declaration(plan))).await
-        else {
-            return Ok(());
+        let objects = declaration(plan);
+        let declared = tokio::select! {
+            declared = self.config.bus.declare(&objects) => declared,
+            () = stop.cancel.cancelled() => return Ok(()),
+            () = stop.lost.cancelled() => return Ok(()),
         };
         let declared =
             declared.map_err(|source| AnalyzerError::Bus { topology: plan.name.clone(), source })?;
@@ -224,8 +340,11 @@ impl Analyzer {
                 active_since: active.clone(),
                 created: declared.created_streams.contains(&source.stream),
                 board: self.board.clone(),
+                cancel: stop.cancel.clone(),
+                lost: stop.lost.clone(),
             };
-            tasks.spawn(task.run(commands, cancel.clone()));
+            tasks.spawn(task.run(commands));
+            self.desk.open(&source.name, sender.clone());
             sources.insert(source.name.clone(), sender);
         }
         Ok(())
