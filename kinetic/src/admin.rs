@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! `/healthz`, `/readyz`, `/metrics` and `/api/v1/series`; on a loopback address what else a process offers to its own machine.
 
 use std::{
     net::SocketAddr,
@@ -16,11 +16,16 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::series::{self, Desks};
+
 /// What is served.
 #[derive(Clone)]
 pub(crate) struct Admin {
     registry: Arc<Registry>,
     unready: Unready,
+    desks: Desks,
+    /// Served to this machine only.
+    local: Router,
 }
 
 /// Why the process is not ready; nothing if it is.
@@ -44,8 +49,13 @@ impl Unready {
 }
 
 impl Admin {
-    pub(crate) fn new(registry: Registry, unready: Unready) -> Self {
-        Self { registry: Arc::new(registry), unready }
+    pub(crate) fn new(registry: Registry, unready: Unready, desks: Desks) -> Self {
+        Self { registry: Arc::new(registry), unready, desks, local: Router::new() }
+    }
+
+    /// Serves these routes, too, if it listens on a loopback address.
+    pub(crate) fn with_local(self, local: Router) -> Self {
+        Self { local, ..self }
     }
 
     /// Serves until cancelled; returns the address that it listens on.
@@ -56,11 +66,15 @@ impl Admin {
     ) -> std::io::Result<SocketAddr> {
         let listener = TcpListener::bind(address).await?;
         let bound = listener.local_addr()?;
+        let series = series::router(self.desks.clone());
+        let local = if bound.ip().is_loopback() { self.local.clone() } else { Router::new() };
         let router = Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
-            .with_state(self);
+            .with_state(self)
+            .merge(series)
+            .merge(local);
         tokio::spawn(async move {
             let served = axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await;
             if let Err(error) = served {

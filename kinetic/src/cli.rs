@@ -2,7 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{generate::GenerateArgs, incidents::IncidentsArgs, role, run::RunArgs, validate::ValidateArgs};
+use crate::{
+    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs, role,
+    run::RunArgs, series::SeriesArgs, validate::ValidateArgs,
+};
 
 /// Finds the one odd host in the metrics that your machines already send, and mails the right people once.
 #[derive(Debug, Parser)]
@@ -28,8 +31,14 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     /// Make reproducible traffic with a known anomaly in it.
     Generate(GenerateArgs),
+    /// Show what an analytic would have flagged in data of the past.
+    Backtest(Box<BacktestArgs>),
     /// Show the history of incidents.
     Incidents(IncidentsArgs),
+    /// Show the series that arrive: is my metric there, under which name?
+    Series(SeriesArgs),
+    /// Ask running analyzers, and change what they watch for without an edit or a restart.
+    Arc(ArcArgs),
     /// Run one Topology's analyzer alone, over AMQP.
     Analyzer(role::analyzer::AnalyzerArgs),
     /// Run the alert service alone, over AMQP.

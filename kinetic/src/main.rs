@@ -1,6 +1,8 @@
 //! Kinetic: one executable, a subcommand per role, and the command line for people.
 
 mod admin;
+mod arc;
+mod backtest;
 mod cli;
 mod generate;
 mod incidents;
@@ -9,7 +11,9 @@ mod logging;
 mod mail;
 mod role;
 mod run;
+mod series;
 mod stop;
+mod types_db;
 mod validate;
 
 use std::process::ExitCode;
@@ -44,7 +48,10 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(*args).await,
         Command::Validate(args) => Ok(validate::run(&args)),
         Command::Generate(args) => generate::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Backtest(args) => backtest::run(*args).await,
         Command::Incidents(args) => incidents::run(&args).await,
+        Command::Series(args) => series::run(&args).await,
+        Command::Arc(args) => arc::run(args).await,
         Command::Analyzer(args) => role::analyzer::run(args).await,
         Command::Alert(args) => role::alert::run(args).await,
     }

@@ -100,6 +100,30 @@ fn validate_tells_every_error_with_its_place_and_fix() {
 }
 
 #[test]
+fn validate_tells_what_can_never_fire() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, text) in ["customer.yaml", "topology.yaml"]
+        .map(|file| (file, fs::read_to_string(format!("{EXAMPLES}/web-shop/{file}")).unwrap()))
+    {
+        let text = text.replacen("baseline: 1h", "baseline: 15s", 1).replacen("above: 5\n", "below: 0\n", 1);
+        let text = text.replacen("statistic: rate ", "statistic: count ", 1).replacen(
+            "clearBelow: 2 ",
+            "clearAbove: 2 ",
+            1,
+        );
+        fs::write(folder.path().join(file), text).unwrap();
+    }
+    let output = kinetic(&["validate", folder.path().to_str().unwrap()]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("topology.yaml:")
+            && said.contains("analytic errors can never fire: a count is never below 0"),
+        "{said}"
+    );
+}
+
+#[test]
 fn run_refuses_what_cannot_work_and_says_what_would() {
     let web_shop = format!("{EXAMPLES}/web-shop");
     let folder = tempfile::tempdir().unwrap();

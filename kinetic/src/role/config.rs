@@ -24,6 +24,8 @@ pub(super) struct RoleConfig {
     admin: Option<SocketAddr>,
     /// The Topology to run; the analyzer's only.
     topology: Option<String>,
+    /// Files that describe collectd types, relative to the configuration file; the analyzer's only.
+    types_db: Vec<PathBuf>,
     /// How mail leaves; the alert service's only.
     mail: MailConfig,
 }
@@ -40,7 +42,7 @@ pub(super) struct MailConfig {
 /// The flags that every role takes; each wins over the file.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RoleArgs {
-    /// The configuration: a YAML file with amqp, amqpAdmin, files, data, admin, and topology (analyzer) or mail (alert).
+    /// The configuration: a YAML file with amqp, amqpAdmin, files, data, admin, and topology and typesDb (analyzer) or mail (alert).
     #[arg(long, value_name = "FILE", env = "KINETIC_CONFIG")]
     config: PathBuf,
     /// The broker, such as `amqp://user:password@host:5672`.
@@ -63,6 +65,7 @@ pub(super) struct Settings {
     pub(super) data: PathBuf,
     pub(super) admin: Option<SocketAddr>,
     pub(super) topology: Option<String>,
+    pub(super) types_db: Vec<PathBuf>,
     pub(super) mail: MailConfig,
 }
 
@@ -100,6 +103,7 @@ impl Settings {
                 None => config.admin,
             },
             topology: config.topology,
+            types_db: config.types_db.into_iter().map(|f| folder.join(f)).collect(),
             mail,
         })
     }

@@ -29,14 +29,14 @@ pub(super) async fn run(
     let stop = stop::on_signal()?;
     let work = CancellationToken::new();
     let unready = Unready::starting();
+    let mut supervisor = Supervisor::new(parts, work.clone());
     if let Some(address) = settings.admin {
-        let bound = Admin::new(registry, unready.clone())
+        let bound = Admin::new(registry, unready.clone(), supervisor.desks())
             .serve(address, work.clone())
             .await
             .with_context(|| format!("admin {address}: cannot listen"))?;
         info!(address = %bound, "serving /healthz, /readyz and /metrics");
     }
-    let mut supervisor = Supervisor::new(parts, work.clone());
     let Some(applied) = stop.run_until_cancelled(supervisor.apply(&snapshot)).await else {
         return Ok(ExitCode::SUCCESS);
     };

@@ -4,15 +4,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::collectd::CollectdArgs;
 use crate::{
     listen::{Listen, Statsd},
     mail::MailArgs,
+    types_db::TypesDbArgs,
 };
 
 /// Watches Customers, Topologies and Alerts in YAML files; an edit takes effect at once, a broken one is reported and changes nothing.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kinetic run -f examples/web-shop\n      statsd on UDP and TCP 127.0.0.1:8125, mails into kinetic-data/mail\n  \
+    after_help = "Examples:\n  kinetic run -f examples/web-shop\n      statsd on UDP and TCP 127.0.0.1:8125, collectd on UDP 127.0.0.1:25826, mails into kinetic-data/mail\n  \
     kinetic run -f shop.yaml --smtp smtps://user:password@mail.example:465 --mail-from kinetic@shop.example\n  \
     kinetic run -f shop.yaml --amqp amqp://user:password@broker:5672 --amqp-admin http://user:password@broker:15672\n  \
     kinetic run -f shop.yaml --statsd - --once < packets.txt"
@@ -36,6 +38,10 @@ pub(crate) struct RunArgs {
     /// The profile that metrics from the statsd listeners carry.  [default: that of the customer's first client]
     #[arg(long, value_name = "NAME", env = "KINETIC_STATSD_PROFILE")]
     pub(crate) statsd_profile: Option<String>,
+    #[command(flatten)]
+    pub(crate) collectd: CollectdArgs,
+    #[command(flatten)]
+    pub(crate) types: TypesDbArgs,
     /// A RabbitMQ to move the messages, such as `amqp://user:password@host:5672`; each customer has a vhost of its own there.
     /// [default: within the process]
     #[arg(long, value_name = "URL", env = "KINETIC_AMQP")]

@@ -2,36 +2,32 @@
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use anyhow::{Context, bail};
-use kinetic_redirector::intake::{IntakeMetrics, IntakeTarget, StatsdIntake};
+use anyhow::Context;
+use kinetic_redirector::intake::{CollectdIntake, IntakeMetrics, StatsdIntake};
 use kinetic_resources::Snapshot;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
-use uuid::Uuid;
 
-use super::{args::RunArgs, supervisor::Supervisor};
+use super::{args::RunArgs, audience::Audience, collectd::Collectd, supervisor::Supervisor};
 use crate::listen::{Listen, Statsd};
 
 /// How long a stop waits for what was taken to be confirmed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The profile where the customer has no client.
-const DEFAULT_PROFILE: &str = "default";
-
-/// The statsd intake, before it listens.
+/// The intakes, before they listen.
 pub(super) struct Intake {
     udp: Option<SocketAddr>,
     tcp: Option<(SocketAddr, bool)>,
     pub(super) stdin: bool,
-    customer: Option<String>,
-    profile: Option<String>,
+    audience: Audience,
+    collectd: Option<Collectd>,
     metrics: IntakeMetrics,
 }
 
 impl Intake {
     /// What the flags ask for.
-    pub(super) fn new(args: &RunArgs, registry: &mut Registry) -> Self {
+    pub(super) fn new(args: &RunArgs, registry: &mut Registry) -> anyhow::Result<Self> {
         let default = "127.0.0.1:8125".parse().expect("a literal address");
         let (udp, stdin) = match args.statsd {
             Some(Statsd::Udp(address)) => (Some(address), false),
@@ -47,49 +43,30 @@ impl Intake {
         let metrics = IntakeMetrics::default();
         metrics.register(registry);
         let (customer, profile) = (args.statsd_customer.clone(), args.statsd_profile.clone());
-        Self { udp, tcp, stdin, customer, profile, metrics }
-    }
-
-    /// The customer and profile that the lines are for; `None` where nothing is taken.
-    pub(super) fn target(
-        &self,
-        snapshot: &Snapshot,
-        supervisor: &Supervisor,
-    ) -> anyhow::Result<Option<IntakeTarget>> {
-        if self.udp.is_none() && self.tcp.is_none() && !self.stdin {
-            return Ok(None);
-        }
-        let customers = &snapshot.customers;
-        let customer = match &self.customer {
-            Some(name) => customers
-                .iter()
-                .find(|c| c.name() == name)
-                .with_context(|| format!("--statsd-customer: there is no Customer `{name}`"))?,
-            None => match customers.as_slice() {
-                [only] => only,
-                [] => bail!("there is no Customer for statsd metrics: add one, or use --statsd off"),
-                _ => bail!(
-                    "there are several Customers: say whose statsd metrics these are by --statsd-customer, or use --statsd off"
-                ),
-            },
-        };
-        let first = customer.resource.spec.clients.first().map(|client| client.profile.to_string());
-        let profile = self.profile.clone().or(first).unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
-        let bus = supervisor
-            .bus(customer.name())
-            .with_context(|| format!("the vhost of customer {} cannot be used", customer.name()))?;
-        Ok(Some(IntakeTarget { bus, profile, instance: Uuid::new_v4().to_string() }))
+        let audience = Audience { intake: "statsd", customer, profile };
+        let collectd = Collectd::new(&args.collectd, args.once)?;
+        Ok(Self { udp, tcp, stdin, audience, collectd, metrics })
     }
 
     /// Opens the listeners.
     pub(super) async fn listen(
-        &self,
-        target: Option<IntakeTarget>,
+        self,
+        snapshot: &Snapshot,
+        supervisor: &Supervisor,
         cancel: &CancellationToken,
     ) -> anyhow::Result<Listening> {
-        let Some(target) = target else { return Ok(Listening::default()) };
-        let running = StatsdIntake::start(target, self.metrics.clone(), cancel);
         let mut listening = Listening::default();
+        if let Some(collectd) = self.collectd
+            && let Some((running, bound)) =
+                collectd.listen(snapshot, supervisor, self.metrics.clone(), cancel)?
+        {
+            listening.collectd = Some((running, bound));
+        }
+        if self.udp.is_none() && self.tcp.is_none() && !self.stdin {
+            return Ok(listening);
+        }
+        let target = self.audience.target(snapshot, supervisor)?;
+        let running = StatsdIntake::start(target, self.metrics, cancel);
         if let Some(address) = self.udp {
             let bound = running.listen_udp(address).context("--statsd")?;
             listening.addresses.push(format!("UDP {bound}"));
@@ -104,31 +81,44 @@ impl Intake {
         if self.stdin {
             listening.addresses.push("standard input".to_owned());
         }
-        listening.running = Some(running);
+        listening.statsd = Some(running);
         Ok(listening)
     }
 }
 
-/// The statsd intake at work.
+/// The intakes at work.
 #[derive(Default)]
 pub(super) struct Listening {
-    pub(super) running: Option<StatsdIntake>,
+    pub(super) statsd: Option<StatsdIntake>,
+    /// Where statsd lines are taken.
     addresses: Vec<String>,
+    collectd: Option<(CollectdIntake, SocketAddr)>,
 }
 
 impl Listening {
     /// Takes lines from standard input beside the rest.
     pub(super) fn follow_stdin(&self) {
-        if let Some(running) = &self.running {
+        if let Some(running) = &self.statsd {
             running.follow_stdin();
         }
     }
 
-    /// Ends the intake; what was taken is published.
+    /// Ends the intakes; what was taken is published.
     pub(super) async fn stop(self) {
-        if let Some(running) = self.running
-            && let Err(error) = running.stop(GRACE).await
-        {
+        let statsd = async {
+            match self.statsd {
+                Some(running) => running.stop(GRACE).await,
+                None => Ok(()),
+            }
+        };
+        let collectd = async {
+            match self.collectd {
+                Some((running, _)) => running.stop(GRACE).await,
+                None => Ok(()),
+            }
+        };
+        let (statsd, collectd) = tokio::join!(statsd, collectd);
+        for error in [statsd, collectd].into_iter().filter_map(Result::err) {
             warn!(%error, "not everything that was taken could be published");
         }
     }
@@ -136,10 +126,11 @@ impl Listening {
 
 impl fmt::Display for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.addresses.is_empty() {
-            f.write_str("off")
-        } else {
-            f.write_str(&self.addresses.join(" and "))
+        let statsd = if self.addresses.is_empty() { "off" } else { &self.addresses.join(" and ") };
+        write!(f, "statsd: {statsd}")?;
+        match self.collectd {
+            Some((_, bound)) => write!(f, " · collectd: UDP {bound}"),
+            None => f.write_str(" · collectd: off"),
         }
     }
 }

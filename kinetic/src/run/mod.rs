@@ -2,15 +2,18 @@
 //!
 //! ```text
 //! resources (watched) ─▶ supervisor ─▶ a bus a customer, an analyzer a Topology, the Alerts' plans
-//! statsd (UDP, TCP, stdin) ─▶ intake ─▶ bus ─▶ analyzers ─▶ bus ─▶ alert service ─▶ mail, history
+//! statsd (UDP, TCP, stdin), collectd (UDP) ─▶ intake ─▶ bus ─▶ analyzers ─▶ bus ─▶ alert service ─▶ mail, history
 //! ```
 
 mod args;
+mod audience;
 pub(crate) mod broker;
+mod collectd;
 mod intake;
 mod once;
 pub(crate) mod progress;
 pub(crate) mod supervisor;
+pub(crate) mod vhosts;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -33,8 +36,9 @@ use self::{
 };
 use crate::{
     admin::{Admin, Unready},
+    arc,
     listen::{Listen, Statsd},
-    mail, stop, validate,
+    mail, stop, types_db, validate,
 };
 
 /// How long a stop waits for what is under way.
@@ -63,12 +67,14 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         alerts: Some(Arc::clone(&alerts)),
         analyzers: Some(AnalyzerParts {
             topology: None,
+            partition: None,
             data_dir: args.data.clone(),
             mode,
             metrics: Metrics::register(&mut registry),
+            types: types_db::read(&args.types.files)?,
         }),
     };
-    let intake = Intake::new(&args, &mut registry);
+    let intake = Intake::new(&args, &mut registry)?;
     // Draining begins at the front: the intake ends first, what it took is worked off, then the rest ends.
     let work = CancellationToken::new();
     let mut supervisor = Supervisor::new(parts, work.clone());
@@ -81,10 +87,12 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         return once::run(Once { args, snapshot, supervisor, alerts, intake, input_done, work, stop }).await;
     }
     let unready = Unready::starting();
-    serve_admin(&args, registry, &unready, &work).await?;
-    let target = intake.target(&snapshot, &supervisor)?;
-    let intakes = intake.listen(target, &stop).await?;
-    if intake.stdin {
+    let admin = Admin::new(registry, unready.clone(), supervisor.desks())
+        .with_local(arc::serve::router(supervisor.vhosts()));
+    serve_admin(&args, admin, &work).await?;
+    let stdin = intake.stdin;
+    let intakes = intake.listen(&snapshot, &supervisor, &stop).await?;
+    if stdin {
         intakes.follow_stdin();
     }
     let delivering = tokio::spawn({
@@ -92,7 +100,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         async move { alerts.deliver(work).await }
     });
     let incidents = tokio::spawn(progress::incidents(alerts.events(), work.clone()));
-    info!(statsd = %intakes, data = %args.data.display(), "kinetic is running");
+    info!(intakes = %intakes, data = %args.data.display(), "kinetic is running");
     progress::started(&snapshot, &intakes, &args);
     watch(&args.files, &mut supervisor, &unready, &stop, Some(Progress::default())).await;
     intakes.stop().await;
@@ -124,6 +132,9 @@ fn check(args: &RunArgs) -> anyhow::Result<()> {
     }
     if args.once && matches!(args.statsd_tcp, Some(Listen::At(_))) {
         bail!("--once has an end, a listener has none: leave out --statsd-tcp or --once");
+    }
+    if args.once && matches!(args.collectd.collectd, Some(Listen::At(_))) {
+        bail!("--once has an end, a listener has none: leave out --collectd or --once");
     }
     if args.once && args.statsd != Some(Statsd::Stdin) && args.amqp.is_none() {
         bail!("--once needs something to process: streams (--amqp URL) or standard input (--statsd -)");
@@ -180,19 +191,14 @@ fn report(reload: &Reload) {
     }
 }
 
-async fn serve_admin(
-    args: &RunArgs,
-    registry: Registry,
-    unready: &Unready,
-    work: &CancellationToken,
-) -> anyhow::Result<()> {
+async fn serve_admin(args: &RunArgs, admin: Admin, work: &CancellationToken) -> anyhow::Result<()> {
     let default = "127.0.0.1:8181".parse().expect("a literal address");
     let (address, asked) = match args.admin {
         Some(Listen::Off) => return Ok(()),
         Some(Listen::At(address)) => (address, true),
         None => (default, false),
     };
-    match Admin::new(registry, unready.clone()).serve(address, work.clone()).await {
+    match admin.serve(address, work.clone()).await {
         Ok(bound) => info!(address = %bound, "serving /healthz, /readyz and /metrics"),
         Err(error) if asked => {
             return Err(error).with_context(|| format!("--admin {address}: cannot listen"));

@@ -36,12 +36,10 @@ pub(super) async fn run(once: Once<'_>) -> anyhow::Result<ExitCode> {
         async move { alerts.deliver(work).await }
     });
     let incidents = tokio::spawn(progress::incidents(alerts.events(), work.clone()));
-    let target = intake.target(snapshot, &supervisor)?;
-    let listening = intake.listen(target, stop).await?;
+    let stdin = intake.stdin;
+    let listening = intake.listen(snapshot, &supervisor, stop).await?;
     let process = async {
-        if intake.stdin
-            && let Some(running) = &listening.running
-        {
+        if stdin && let Some(running) = &listening.statsd {
             running.read_stdin().await?;
         }
         listening.stop().await;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 use kinetic_alert::IncidentEvent;
-use kinetic_analyzer::{engine::AnalyticReport, service::SourceStatus};
+use kinetic_analyzer::{engine::AnalyticReport, partition::Partition, service::SourceStatus};
 use kinetic_api::resources::topology::AnalyticState;
 use kinetic_resources::Snapshot;
 use tokio::{
@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(15);
 /// The first lines.
 pub(super) fn started(snapshot: &Snapshot, listening: &Listening, args: &RunArgs) {
     let topologies: Vec<_> = snapshot.topologies.iter().map(|t| t.plan.name.as_str()).collect();
-    say(&format!("watching {} · statsd: {listening} · data: {}", topologies.join(", "), args.data.display()));
+    say(&format!("watching {} · {listening} · data: {}", topologies.join(", "), args.data.display()));
 }
 
 /// What is told at once when it changes: Topology, source, its analytics' states, whether anything has come.
@@ -36,10 +36,18 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn tell(&mut self, supervisor: &Supervisor) {
         let (mut lines, mut states) = (Vec::new(), Vec::new());
-        for (_, topology, status) in supervisor.statuses() {
+        for (_, topology, partition, status) in supervisor.statuses() {
+            let topology = match partition {
+                Partition::WHOLE => topology.to_owned(),
+                share => format!("{topology} ({share})"),
+            };
+            let overridden = match status.overridden() {
+                0 => String::new(),
+                keys => format!(" · overridden keys: {keys} (kinetic arc)"),
+            };
             for (source, status) in status.sources() {
-                let analytics = analytics(&status);
-                states.push((topology.to_owned(), source.clone(), analytics.clone(), status.series > 0));
+                let analytics = analytics(&status) + &overridden;
+                states.push((topology.clone(), source.clone(), analytics.clone(), status.series > 0));
                 lines.push(format!(
                     "{topology}/{source}: {} series, {} samples, {} windows · {analytics}",
                     status.series, status.samples, status.windows

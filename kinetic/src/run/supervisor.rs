@@ -9,7 +9,9 @@ use std::{
 
 use kinetic_alert::AlertService;
 use kinetic_analyzer::{
+    decode::collectd::types_db::TypesDb,
     engine::EngineLimits,
+    partition::Partition,
     service::{self, Analyzer, AnalyzerConfig, Metrics, Mode, Report, Status},
 };
 use kinetic_api::plan::{AlertPlan, TopologyPlan};
@@ -17,9 +19,10 @@ use kinetic_bus::{Bus, BusError, ConnectionState};
 use kinetic_resources::Snapshot;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use super::broker::Broker;
+use super::{broker::Broker, vhosts::Vhosts};
+use crate::series::Desks;
 
 /// How long an analyzer or a customer's alerts that failed wait before they are tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -28,9 +31,14 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(crate) struct Supervisor {
     parts: Parts,
     customers: BTreeMap<String, Customer>,
-    analyzers: BTreeMap<(String, String), RunningAnalyzer>,
+    analyzers: BTreeMap<AnalyzerKey, RunningAnalyzer>,
+    desks: Desks,
+    vhosts: Vhosts,
     stop: CancellationToken,
 }
+
+/// Customer, Topology, and the partition's number.
+pub(crate) type AnalyzerKey = (String, String, u8);
 
 /// What the supervisor runs things with.
 pub(crate) struct Parts {
@@ -46,9 +54,13 @@ pub(crate) struct Parts {
 pub(crate) struct AnalyzerParts {
     /// The only Topology to run; all where absent.
     pub(crate) topology: Option<String>,
+    /// The only partition to run; all where absent.
+    pub(crate) partition: Option<u8>,
     pub(crate) data_dir: PathBuf,
     pub(crate) mode: Mode,
     pub(crate) metrics: Metrics,
+    /// collectd's types.
+    pub(crate) types: Arc<TypesDb>,
 }
 
 struct Customer {
@@ -60,14 +72,23 @@ struct Customer {
 }
 
 struct RunningAnalyzer {
+    partition: Partition,
     plan: watch::Sender<Option<Arc<TopologyPlan>>>,
     status: Status,
+    cancel: CancellationToken,
     task: JoinHandle<Report>,
 }
 
 impl Supervisor {
     pub(crate) fn new(parts: Parts, stop: CancellationToken) -> Self {
-        Self { parts, customers: BTreeMap::new(), analyzers: BTreeMap::new(), stop }
+        Self {
+            parts,
+            customers: BTreeMap::new(),
+            analyzers: BTreeMap::new(),
+            desks: Desks::default(),
+            vhosts: Vhosts::default(),
+            stop,
+        }
     }
 
     /// Makes what runs what the resources say.
@@ -100,6 +121,7 @@ impl Supervisor {
         for name in gone {
             if let Some(customer) = self.customers.remove(&name) {
                 info!(customer = %name, "the customer is gone");
+                self.vhosts.remove(&customer.vhost);
                 customer.cancel.cancel();
             }
         }
@@ -127,12 +149,14 @@ impl Supervisor {
 
     /// Analyzers whose Topology is gone resolve what fires, and end.
     fn retire_topologies(&mut self, snapshot: &Snapshot) {
-        self.analyzers.retain(|(customer, name), analyzer| {
+        self.analyzers.retain(|key, analyzer| {
+            let (customer, name, _) = key;
             let stays =
                 snapshot.topologies.iter().any(|t| t.plan.customer == *customer && t.plan.name == *name);
             if !stays {
                 info!(customer, topology = name, "the topology is gone");
                 analyzer.plan.send_replace(None);
+                self.desks.close(key);
             }
             stays
         });
@@ -170,6 +194,7 @@ impl Supervisor {
                 }
             });
         }
+        self.vhosts.insert(vhost.clone(), bus.clone());
         self.customers.insert(name.to_owned(), Customer { vhost, bus, plans, cancel, max_series });
     }
 
@@ -179,39 +204,97 @@ impl Supervisor {
             return;
         }
         let Some(customer) = self.customers.get(&plan.customer) else { return };
-        let key = (plan.customer.clone(), plan.name.clone());
-        if let Some(analyzer) = self.analyzers.get(&key) {
-            let changed = analyzer.plan.send_if_modified(|known| {
-                let changed = known.as_deref() != Some(plan);
-                if changed {
-                    *known = Some(Arc::new(plan.clone()));
-                }
-                changed
-            });
-            if changed {
-                self.parts.broker.retain(&customer.vhost, plan).await;
-            }
-            return;
+        let (bus, vhost, max_series) = (customer.bus.clone(), customer.vhost.clone(), customer.max_series);
+        let only = parts.partition;
+        if only.is_some_and(|only| only >= plan.partitions) {
+            warn!(topology = %plan.name, partitions = plan.partitions, partition = only, "the topology has no such partition: nothing to do for it");
         }
-        self.parts.broker.retain(&customer.vhost, plan).await;
+        self.end_other_partitions(plan).await;
+        let mut fresh = true;
+        for partition in Partition::all(plan.partitions) {
+            let key = (plan.customer.clone(), plan.name.clone(), partition.index());
+            if only.is_some_and(|only| only != partition.index()) {
+                continue;
+            }
+            let changed = match self.analyzers.get(&key) {
+                Some(analyzer) => analyzer.plan.send_if_modified(|known| {
+                    let changed = known.as_deref() != Some(plan);
+                    if changed {
+                        *known = Some(Arc::new(plan.clone()));
+                    }
+                    changed
+                }),
+                None => true,
+            };
+            if changed && std::mem::take(&mut fresh) {
+                self.parts.broker.retain(&vhost, plan).await;
+            }
+            if !self.analyzers.contains_key(&key) {
+                self.start_analyzer(key, plan, partition, bus.clone(), max_series).await;
+            }
+        }
+    }
+
+    /// When another number of analyzers is to share a Topology's streams, those at work save what they know and end: who owns what is
+    /// another question then.
+    async fn end_other_partitions(&mut self, plan: &TopologyPlan) {
+        let outdated = self.analyzers.extract_if(.., |(customer, topology, _), analyzer| {
+            (&**customer, &**topology) == (&*plan.customer, &*plan.name)
+                && analyzer.partition.of() != plan.partitions
+        });
+        let ending: Vec<_> = outdated
+            .map(|(key, analyzer)| {
+                self.desks.close(&key);
+                analyzer
+            })
+            .collect();
+        for analyzer in &ending {
+            info!(topology = %plan.name, partition = %analyzer.partition, now = plan.partitions, "the analyzers are another number now: the stream is read again");
+            analyzer.cancel.cancel();
+        }
+        for analyzer in ending {
+            if let Err(error) = analyzer.task.await {
+                error!(%error, "an analyzer failed; this is a bug, please report it");
+            }
+        }
+    }
+
+    async fn start_analyzer(
+        &mut self,
+        key: AnalyzerKey,
+        plan: &TopologyPlan,
+        partition: Partition,
+        bus: Bus,
+        max_series: u32,
+    ) {
+        let Some(parts) = &self.parts.analyzers else { return };
         // What is taken in from now on must find its stream; with a broker that is away the analyzer declares it in its own time.
-        if customer.bus.state().borrow().is_connected()
-            && let Err(error) = customer.bus.declare(&service::declaration(plan)).await
+        if bus.state().borrow().is_connected()
+            && let Err(error) = bus.declare(&service::declaration(plan)).await
         {
             error!(topology = %plan.name, %error, "the topology's streams cannot be declared");
         }
         let config = AnalyzerConfig {
-            bus: customer.bus.clone(),
+            bus,
             data_dir: parts.data_dir.clone(),
-            limits: EngineLimits { max_series: customer.max_series },
+            limits: EngineLimits { max_series },
+            partition,
+            types: Arc::clone(&parts.types),
             mode: parts.mode.clone(),
             metrics: parts.metrics.clone(),
         };
         let (sender, receiver) = watch::channel(Some(Arc::new(plan.clone())));
         let analyzer = Analyzer::new(config, receiver);
         let status = analyzer.status();
-        let task = tokio::spawn(keep_running(analyzer, self.stop.child_token()));
-        self.analyzers.insert(key, RunningAnalyzer { plan: sender, status, task });
+        self.desks.open(key.clone(), analyzer.series());
+        let cancel = self.stop.child_token();
+        let task = tokio::spawn(keep_running(analyzer, cancel.clone()));
+        self.analyzers.insert(key, RunningAnalyzer { partition, plan: sender, status, cancel, task });
+    }
+
+    /// The ways to the vhosts, as they come and go.
+    pub(crate) fn vhosts(&self) -> Vhosts {
+        self.vhosts.clone()
     }
 
     /// The way to a customer's vhost.
@@ -219,11 +302,16 @@ impl Supervisor {
         self.customers.get(customer).map(|c| c.bus.clone())
     }
 
-    /// How the analyzers fare, by customer and Topology.
-    pub(crate) fn statuses(&self) -> impl Iterator<Item = (&str, &str, &Status)> {
-        self.analyzers
-            .iter()
-            .map(|((customer, topology), a)| (customer.as_str(), topology.as_str(), &a.status))
+    /// Where the analyzers can be asked for their series.
+    pub(crate) fn desks(&self) -> Desks {
+        self.desks.clone()
+    }
+
+    /// How the analyzers fare, by customer, Topology and partition.
+    pub(crate) fn statuses(&self) -> impl Iterator<Item = (&str, &str, Partition, &Status)> {
+        self.analyzers.iter().map(|((customer, topology, _), analyzer)| {
+            (customer.as_str(), topology.as_str(), analyzer.partition, &analyzer.status)
+        })
     }
 
     /// Why not everything works, if so.
@@ -242,7 +330,13 @@ impl Supervisor {
                 ConnectionState::Closed => reasons.push(format!("customer {name}: the connection is closed")),
             }
         }
-        for (customer, topology, status) in self.statuses() {
+        for (customer, topology, partition, status) in self.statuses() {
+            if status.standby() {
+                reasons.push(format!(
+                    "customer {customer}, topology {topology}, partition {partition}: standby, another analyzer is at work on it"
+                ));
+                continue;
+            }
             let sources = status.sources();
             let waiting: Vec<_> =
                 sources.iter().filter(|(_, s)| !s.live).map(|(name, _)| name.as_str()).collect();
