@@ -4,8 +4,10 @@
 export CARGO_TARGET_DIR ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/kinetic/target
 
 DURATION ?=
+SEED ?=
+KILLS ?= 200
 
-.PHONY: help demo test lint bench crds
+.PHONY: help demo test soak lint bench crds
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -16,6 +18,12 @@ demo: ## see it work: eight web hosts, one turns slow, a mail says so (DURATION=
 test: ## run every test, installing or naming what it needs
 	@scripts/prerequisites
 	@scripts/test
+
+soak: ## kill analyzer, alert service and broker 200 times at random moments (SEED=7 KILLS=50)
+	@scripts/prerequisites
+	cargo build --package kinetic
+	@KINETIC_SOAK_SEED='$(or $(SEED),$(shell date +%s))' KINETIC_SOAK_KILLS='$(KILLS)' \
+	cargo test --package kinetic-tests --test soak -- --nocapture kills_change_nothing
 
 lint: ## formatting, clippy and the policy for dependencies, as CI runs them
 	cargo fmt --all --check

@@ -2,7 +2,11 @@
 //!
 //! A failure to start is a test's failure: everything here panics with what to do.
 
+pub mod collectd;
+pub mod feeds;
+pub mod http;
 pub mod load;
+pub mod peers;
 pub mod process;
 pub mod rabbitmq;
 pub mod smtp;

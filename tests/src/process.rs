@@ -176,6 +176,16 @@ impl Kinetic {
         assert!(sent.expect("kill starts").success(), "the process is gone");
     }
 
+    /// Kills it, as a crash does.
+    ///
+    /// # Panics
+    /// If it has ended before.
+    pub fn kill(&mut self) {
+        assert!(self.is_running(), "it ended by itself:\n{}", self.printed());
+        self.child.kill().expect("it is our child, and runs");
+        self.child.wait().expect("it is our child");
+    }
+
     /// Interrupts it, as Ctrl-C does, and waits for its end.
     ///
     /// # Panics

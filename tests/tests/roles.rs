@@ -2,29 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{
-    fs,
-    io::{Read, Write},
-    net::TcpStream,
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use kinetic_tests::{
+    http::get,
     process::{Kinetic, eventually, free_port},
     rabbitmq::RabbitMq,
     smtp::{Behaviour, SmtpServer},
 };
 use mail_parser::MessageParser;
-
-/// The status and body of a GET; nothing while nobody listens.
-fn get(port: u16, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
-}
 
 fn start(role: &str, folder: &Path, config: &str) -> Kinetic {
     let file = folder.join(format!("{role}.yaml"));
@@ -80,7 +66,7 @@ fn analyzer_and_alert_work_apart() {
     );
 
     let metrics = get(analyzer_port, "/metrics").unwrap().1;
-    let findings = r#"kinetic_analyzer_findings_total{customer="shop",topology="web",analytic="loaded",state="firing"} 1"#;
+    let findings = r#"kinetic_analyzer_findings_total{customer="shop",topology="web",analytic="loaded",partition="0",state="firing"} 1"#;
     assert!(metrics.contains(findings), "{metrics}");
     assert!(get(alert_port, "/metrics").unwrap().1.contains("kinetic_alert_"));
 
