@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use allocation_counter::measure;
 use kinetic_analyzer::{
     decode::{MetricType, statsd},
-    window::{Accumulator, MessageContext, Needs, SeriesId, Window, WindowConfig, WindowSink, Windows},
+    window::{
+        Accumulator, MessageContext, Names, Needs, SeriesId, Window, WindowConfig, WindowSink, Windows,
+    },
 };
 use kinetic_api::{plan::OriginRule, series::SeriesName, statistic::Statistic};
 
@@ -22,11 +25,14 @@ pub fn rows() -> Vec<Row> {
     for (series, name) in [(1_000, "1,000"), (100_000, "100,000")] {
         let traffic = Traffic::new(series, SAMPLES, MESSAGE);
         let limit = newlines(&traffic);
-        let windows = windows(&traffic);
+        let (windows, allocations) = windows(&traffic);
         if rows.is_empty() {
             rows.push(row("statsd decoded, one core".to_owned(), &traffic, decoded(&traffic), limit));
         }
-        rows.push(row(format!("statsd to windows, {name} series, one core"), &traffic, windows, limit));
+        let mut row = row(format!("statsd to windows, {name} series, one core"), &traffic, windows, limit);
+        let each = allocations as f64 / traffic.samples as f64;
+        row.ours = format!("{}, {each:.4} allocations/sample", row.ours);
+        rows.push(row);
     }
     rows
 }
@@ -74,8 +80,8 @@ fn decoded(traffic: &Traffic) -> f64 {
     })
 }
 
-/// Each pass is one window of event time.
-fn windows(traffic: &Traffic) -> f64 {
+/// Passes a second, each one window of event time, and the allocations of one.
+fn windows(traffic: &Traffic) -> (f64, u64) {
     let mut windows = Windows::new(WindowConfig {
         interval_ms: INTERVAL_MS,
         lateness_ms: INTERVAL_MS,
@@ -86,7 +92,7 @@ fn windows(traffic: &Traffic) -> f64 {
     let mut sink = Reader { windows: 0, seen: 0.0 };
     let step = (INTERVAL_MS as f64) / (traffic.messages.len() as f64 + 1.0);
     let mut passes = 0;
-    let speed = passes_a_second(|pass| {
+    let mut pass = |pass: i64| {
         passes += 1;
         for (n, (origin, body)) in traffic.messages.iter().enumerate() {
             let context = MessageContext { origin: Some(&traffic.origins[*origin]) };
@@ -94,14 +100,18 @@ fn windows(traffic: &Traffic) -> f64 {
             let time = pass * INTERVAL_MS + (n as f64 * step) as i64;
             windows.add_statsd(body, context, Some(time), &mut sink);
         }
-    });
+        pass
+    };
+    let mut last = 0;
+    let speed = passes_a_second(|number| last = pass(number));
+    let allocations = measure(|| last = pass(last + 1)).count_total;
     windows.finish(&mut sink);
     let counters = windows.counters();
     assert_eq!(counters.samples, traffic.samples * passes);
     assert_eq!((counters.bad_lines, counters.late, counters.dropped_series), (0, 0, 0));
     assert_eq!(sink.windows, passes);
     assert!(sink.seen > 0.0);
-    speed
+    (speed, allocations)
 }
 
 /// Asks what analytics ask: mean and standard deviation of everything, percentiles of one service's timers.
@@ -111,12 +121,12 @@ struct Reader {
 }
 
 impl WindowSink for Reader {
-    fn series(&mut self, _: SeriesId, name: &SeriesName, kind: MetricType) -> Option<Needs> {
+    fn series(&mut self, _: SeriesId, name: &SeriesName, kind: MetricType, _: &Names) -> Option<Needs> {
         let quantiles = kind == MetricType::Timer && name.metric.starts_with("shop.checkout.");
         Some(Needs { quantiles, cardinality: true, moments: true })
     }
 
-    fn closed(&mut self, _: Window, values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>) {
+    fn closed(&mut self, _: Window, _: &Names, values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>) {
         self.windows += 1;
         for (_, accumulator) in values {
             for statistic in [Statistic::Mean, Statistic::Stddev, Statistic::P95, Statistic::Cardinality] {
@@ -125,5 +135,5 @@ impl WindowSink for Reader {
         }
     }
 
-    fn evicted(&mut self, _: SeriesId) {}
+    fn evicted(&mut self, _: SeriesId, _: &Names) {}
 }

@@ -5,18 +5,93 @@
 
 mod core_time;
 mod decode;
+mod fleet;
+mod latency;
+mod load;
 mod median;
+mod memory;
+mod peers;
+mod plan;
+mod replay;
 mod start;
 mod stream;
 mod table;
 mod traffic;
+mod udp;
+mod usage;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Benchmarks of Kinetic beside peers and raw limits.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Which benchmarks to run; all of them where none is named.
+    #[arg(value_enum)]
+    only: Vec<Bench>,
+    /// Lines a second that are sent over UDP.
+    #[arg(long)]
+    rate: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sends statsd lines over UDP, and prints how many: what the benchmarks start beside themselves.
+    #[command(hide = true)]
+    Send(load::Load),
+    /// Analyses a million series, and prints the most memory that took in KiB: a process of its own.
+    #[command(hide = true)]
+    Million,
+}
+
+/// The benchmarks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Bench {
+    /// Statsd text to windows, on one core.
+    Decode,
+    /// A day of metrics read again, on one core.
+    Replay,
+    /// What series take, by the allocator, and a million of them by the system.
+    Memory,
+    /// A RabbitMQ stream analysed.
+    Stream,
+    /// The whole process over UDP.
+    Udp,
+    /// From the line crossed to the finding.
+    Latency,
+    /// From nothing to ready.
+    Start,
+}
 
 fn main() -> anyhow::Result<()> {
-    table::print_header();
-    for row in decode::rows() {
-        table::print(&row);
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Send(load)) => return load::send(load),
+        Some(Command::Million) => return memory::million(),
+        None => {}
     }
-    table::print(&stream::row()?);
-    table::print(&start::row()?);
+    table::print_header();
+    let all = [
+        Bench::Decode,
+        Bench::Replay,
+        Bench::Memory,
+        Bench::Stream,
+        Bench::Udp,
+        Bench::Latency,
+        Bench::Start,
+    ];
+    for bench in all.into_iter().filter(|bench| cli.only.is_empty() || cli.only.contains(bench)) {
+        let rows = match bench {
+            Bench::Decode => decode::rows(),
+            Bench::Replay => vec![replay::row()],
+            Bench::Memory => memory::rows()?,
+            Bench::Stream => vec![stream::row()?],
+            Bench::Udp => udp::rows(cli.rate)?,
+            Bench::Latency => vec![latency::row()?],
+            Bench::Start => vec![start::row()?],
+        };
+        rows.iter().for_each(table::print);
+    }
     Ok(())
 }

@@ -10,8 +10,8 @@ use kinetic_analyzer::{
 };
 use kinetic_api::{
     names,
-    plan::{AnalyticKind, AnalyticPlan, OriginRule, SeriesMatch, SourcePlan, TopologyPlan},
-    resources::topology::{AnalyticState, Cluster, Persistence, Retention, SourceType, Stddev},
+    plan::{AnalyticKind, TopologyPlan},
+    resources::topology::{AnalyticState, Cluster, Stddev},
     statistic::Statistic,
 };
 use kinetic_bus::{AmqpConfig, Bus, HeaderValue, Message, StreamOffset};
@@ -23,7 +23,12 @@ use lapin::{
 };
 use tokio::{runtime::Runtime, task};
 
-use crate::{median::median, table::Row, traffic::Traffic};
+use crate::{
+    median::median,
+    plan::{INTERVAL_MS, plan},
+    table::Row,
+    traffic::Traffic,
+};
 
 const ROUNDS: usize = 5;
 /// About 200,000 messages.
@@ -33,7 +38,6 @@ const MESSAGE: usize = 1_000;
 const SERIES: usize = 1_250;
 const HOSTS: usize = 8;
 const START_MS: i64 = 1_656_581_400_000;
-const INTERVAL_MS: i64 = 10_000;
 /// Twice a baseline's warm-up: half of them are judged by it.
 const WINDOWS: usize = 60;
 /// Messages on the wire before the first is confirmed.
@@ -50,12 +54,13 @@ pub fn row() -> anyhow::Result<Row> {
 }
 
 async fn turns(url: String) -> anyhow::Result<Row> {
-    let plan = plan();
+    let plan = analytics();
     let bus = Bus::amqp(AmqpConfig::new(&url, "/")?);
     let peer = Connection::connect(&url, ConnectionProperties::default()).await?;
     let traffic = Traffic::new(SERIES, SAMPLES, MESSAGE);
-    let (samples, messages) = (traffic.samples, traffic.messages.len());
+    let messages = traffic.messages.len();
     fill(&bus, &plan, traffic).await?;
+    let samples = samples(&bus, &plan, messages).await?;
     let (mut received, mut analysed) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         received.push(messages as f64 / receive(&peer, &plan.sources[0].stream, messages).await?);
@@ -99,6 +104,16 @@ async fn fill(bus: &Bus, plan: &TopologyPlan, traffic: Traffic) -> anyhow::Resul
     publisher.flush().await?;
     ensure!(publisher.unroutable() == 0, "the stream is not bound");
     Ok(())
+}
+
+/// How many samples these messages hold. Where the connection broke, some of them were published twice.
+async fn samples(bus: &Bus, plan: &TopologyPlan, messages: usize) -> anyhow::Result<u64> {
+    let mut reader = bus.read_stream(&plan.sources[0].stream, StreamOffset::First).await?;
+    let mut samples = 0;
+    for _ in 0..messages {
+        samples += memchr::memchr_iter(b'\n', &reader.next().await?.message.body).count() as u64;
+    }
+    Ok(samples)
 }
 
 /// Seconds for a client that does nothing with what it gets.
@@ -161,31 +176,9 @@ fn input(message: &Message) -> Input<'_> {
 }
 
 /// Every series among its peers, and every timer's percentile against its own past.
-fn plan() -> TopologyPlan {
-    let analytic = |name: &str, metric: &str, statistic, kind| AnalyticPlan {
-        name: name.into(),
-        source: 0,
-        matches: SeriesMatch { metric: metric.parse().expect("a glob may be any text"), tags: Vec::new() },
-        statistic,
-        persistence: Persistence::default(),
-        kind,
-    };
-    TopologyPlan {
-        name: "web".into(),
-        customer: "shop".into(),
-        sources: vec![SourcePlan {
-            name: "pages".into(),
-            stream: names::stream("web", "pages"),
-            kind: SourceType::Statsd,
-            profiles: vec!["web".into()],
-            interval_ms: INTERVAL_MS,
-            lateness_ms: INTERVAL_MS,
-            retention: Retention::default(),
-            origin: OriginRule::Header(names::ORIGIN_HEADER.into()),
-        }],
-        analytics: vec![
-            analytic("odd-host", "**", Statistic::Mean, AnalyticKind::Cluster(Cluster::default())),
-            analytic("odd-latency", "**.time", Statistic::P95, AnalyticKind::Stddev(Stddev::default())),
-        ],
-    }
+fn analytics() -> TopologyPlan {
+    plan(vec![
+        ("odd-host", "**", Statistic::Mean, AnalyticKind::Cluster(Cluster::default())),
+        ("odd-latency", "**.time", Statistic::P95, AnalyticKind::Stddev(Stddev::default())),
+    ])
 }

@@ -9,7 +9,7 @@ pub struct Row {
     pub ours: String,
     /// What it stands beside: a peer, or a limit of the machine.
     pub beside: String,
-    /// Ours over theirs, both in the same unit.
+    /// Ours over theirs, both in the same unit; not a number where theirs was not measured.
     pub ratio: f64,
 }
 
@@ -24,5 +24,6 @@ pub fn print_header() {
 
 /// Prints a line.
 pub fn print(row: &Row) {
-    println!("| {:<45} | {:<34} | {:<45} | {:>6.3} |", row.what, row.ours, row.beside, row.ratio);
+    let ratio = if row.ratio.is_nan() { "-".to_owned() } else { format!("{:.3}", row.ratio) };
+    println!("| {:<45} | {:<34} | {:<45} | {ratio:>6} |", row.what, row.ours, row.beside);
 }

@@ -19,6 +19,20 @@ const ZONES: [&str; 3] = ["eu-west-1a", "eu-west-1b", "eu-west-1c"];
 impl Traffic {
     /// `samples` samples of `series` series, each as often as any other and in no order, in messages of `message` bytes at most.
     pub fn new(series: usize, samples: usize, message: usize) -> Self {
+        Self::of(line, series, samples, message)
+    }
+
+    /// The same without tags and sets: what every statsd server understands.
+    pub fn plain(series: usize, samples: usize, message: usize) -> Self {
+        Self::of(plain_line, series, samples, message)
+    }
+
+    fn of(
+        line: fn(usize, usize, &mut Random) -> String,
+        series: usize,
+        samples: usize,
+        message: usize,
+    ) -> Self {
         let mut random = Random(0x5eed);
         let hosts = (series / 200).max(5);
         let origins = (0..hosts).map(|h| format!("web-{h}")).collect();
@@ -70,6 +84,21 @@ fn line(series: usize, host: usize, random: &mut Random) -> String {
         13..15 => format!("{name}.bytes:{n}|c|@0.1{tags}\n"),
         15..18 => format!("{name}.used:{}.{}|g{tags}\n", n % 100, n % 10),
         _ => format!("{name}.users:u{}|s{tags}\n", n % 5000),
+    }
+}
+
+/// A line of this series: ten timers and histograms, seven counters and three gauges among twenty.
+fn plain_line(series: usize, _: usize, random: &mut Random) -> String {
+    let service = SERVICES[series % SERVICES.len()];
+    let what = WHATS[series / SERVICES.len() % WHATS.len()];
+    let name = format!("shop.{service}.{what}.{series}");
+    let n = random.below(1_000_000);
+    match series % 20 {
+        0..8 => format!("{name}.time:{}.{}|ms\n", n % 900, n % 7),
+        8..10 => format!("{name}.size:{}|h|@0.5\n", n % 20_000),
+        10..15 => format!("{name}.count:1|c\n"),
+        15..17 => format!("{name}.bytes:{n}|c|@0.1\n"),
+        _ => format!("{name}.used:{}.{}|g\n", n % 100, n % 10),
     }
 }
 
