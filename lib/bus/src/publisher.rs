@@ -9,7 +9,8 @@ use std::sync::{
 /// A pipelined publisher: messages go out in the order of [`send`](Self::send), confirms come later.
 ///
 /// Unconfirmed messages are published again after a reconnection, in order; so are those that a full queue refused,
-/// after a pause in which nothing new goes out. Dropping the publisher lets what was sent go on in the background.
+/// after a pause in which nothing new goes out. Of a broker that has just come back, messages that went nowhere are tried again for
+/// 15 seconds, too: its streams may not be up yet. Dropping the publisher lets what was sent go on in the background.
 #[derive(Debug)]
 pub struct Publisher(Way);
 

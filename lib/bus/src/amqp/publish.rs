@@ -65,6 +65,9 @@ impl Session {
             };
             match confirmation {
                 Ok(Confirmation::Ack(None) | Confirmation::NotRequested) => return Ok(()),
+                Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) if up.is_settling() => {
+                    tracing::debug!(exchange, "nothing is bound yet; publishing again");
+                }
                 Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => {
                     return Err(BusError::Unroutable {
                         exchange: exchange.to_owned(),

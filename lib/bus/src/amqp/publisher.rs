@@ -164,6 +164,8 @@ impl Worker {
         let mut in_flight: VecDeque<InFlight<'_>> = VecDeque::new();
         let mut nacked: VecDeque<Wire> = VecDeque::new();
         let mut fresh = Vec::new();
+        // While the broker settles messages go out alone until one arrives: together, later ones might arrive first.
+        let mut alone = up.is_settling();
         let mut ended = pin!(up.ended.cancelled());
         loop {
             if in_flight.is_empty() && !nacked.is_empty() {
@@ -171,7 +173,8 @@ impl Worker {
                 self.again = std::mem::take(&mut nacked);
                 sleep(self.backoff.pause()).await;
             }
-            while nacked.is_empty() && (self.one_by_one == 0 || in_flight.is_empty()) {
+            alone &= up.is_settling();
+            while nacked.is_empty() && (!alone && self.one_by_one == 0 || in_flight.is_empty()) {
                 let Some(wire) = self.again.pop_front() else { break };
                 in_flight.push_back(publish(channel, wire));
             }
@@ -179,14 +182,22 @@ impl Worker {
             if self.finished && settled {
                 return Ended::Done;
             }
-            let takes_fresh = !self.finished && nacked.is_empty() && self.again.is_empty();
+            let takes_fresh = !self.finished
+                && nacked.is_empty()
+                && self.again.is_empty()
+                && (!alone || in_flight.is_empty());
+            let batch = if alone { 1 } else { BATCH };
             tokio::select! {
                 biased;
                 confirmation = front(&mut in_flight) => {
                     let Some(InFlight { wire, .. }) = in_flight.pop_front() else { continue };
                     match confirmation {
                         Ok(Confirmation::Nack(None)) => nacked.push_back(wire),
-                        Ok(confirmation) => self.confirmed(confirmation),
+                        Ok(Confirmation::Ack(Some(_))) if up.is_settling() => nacked.push_back(wire),
+                        Ok(confirmation) => {
+                            alone = false;
+                            self.confirmed(confirmation);
+                        }
                         Err(error) => {
                             self.keep(nacked.into_iter().chain([wire]), in_flight);
                             return Ended::Broken(failure(session, up, &error));
@@ -197,7 +208,7 @@ impl Worker {
                     self.keep(nacked, in_flight);
                     return Ended::Broken(Failure::Lost("the connection ended".to_owned()));
                 }
-                taken = self.incoming.recv_many(&mut fresh, BATCH), if takes_fresh => {
+                taken = self.incoming.recv_many(&mut fresh, batch), if takes_fresh => {
                     self.finished = taken == 0;
                     in_flight.extend(fresh.drain(..).map(|wire| publish(channel, wire)));
                 }

@@ -19,7 +19,7 @@ use std::{
 };
 use tokio::{
     sync::{Notify, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -29,6 +29,8 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 const CLOSING: Duration = Duration::from_secs(5);
 /// How often a connection is looked at besides being listened to.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long a broker may take after a reconnection to find its streams again.
+const SETTLING: Duration = Duration::from_secs(15);
 /// AMQP's reply code for a connection that ends as it should.
 const SUCCESS: ReplyCode = 200;
 
@@ -76,8 +78,19 @@ pub(super) struct Up {
     pub(super) connection: Arc<Connection>,
     /// Tells this connection from the ones before.
     pub(super) generation: u64,
+    /// Until when the broker may not have found all of its queues again.
+    settled: Instant,
     /// Cancelled when it stands no more: the client does not tell everyone who waits for it.
     pub(super) ended: CancellationToken,
+}
+
+impl Up {
+    /// Whether a message that goes nowhere may only be early: a broker that has just started takes connections before its streams have
+    /// leaders, and what is published to them until then it returns, and confirms (seen of RabbitMQ 3.10; `recover` in 4's
+    /// `rabbit_stream_queue.erl` leaves it to the stream coordinator, too).
+    pub(super) fn is_settling(&self) -> bool {
+        Instant::now() < self.settled
+    }
 }
 
 impl Session {
@@ -253,10 +266,12 @@ async fn supervise(shared: Arc<Shared>, stop: CancellationToken) {
     let mut backoff = Backoff::connecting();
     let mut attempt = 0;
     let mut told = String::new();
+    let mut settling = Duration::ZERO;
     for generation in 1.. {
-        let failure = match serve(&shared, generation, &stop).await {
+        let failure = match serve(&shared, generation, settling, &stop).await {
             Served::Stopped => break,
             Served::Ended(error) => {
+                settling = SETTLING;
                 backoff.reset();
                 attempt = 0;
                 told.clear();
@@ -307,7 +322,7 @@ enum Served {
 }
 
 /// One connection, from the first byte to the last.
-async fn serve(shared: &Shared, generation: u64, stop: &CancellationToken) -> Served {
+async fn serve(shared: &Shared, generation: u64, settling: Duration, stop: &CancellationToken) -> Served {
     let opened = tokio::select! {
         opened = shared.open() => opened,
         () = stop.cancelled() => return Served::Stopped,
@@ -320,7 +335,13 @@ async fn serve(shared: &Shared, generation: u64, stop: &CancellationToken) -> Se
     tracing::info!(broker = place.broker, vhost = place.vhost, user = place.user, "connected");
     let ended = CancellationToken::new();
     let _in_any_case = ended.clone().drop_guard();
-    shared.link.send_replace(Link::Up(Up { connection: Arc::clone(&connection), generation, ended }));
+    let settled = Instant::now() + settling;
+    shared.link.send_replace(Link::Up(Up {
+        connection: Arc::clone(&connection),
+        generation,
+        settled,
+        ended,
+    }));
     shared.set_state(ConnectionState::Connected);
     tokio::select! {
         error = watch_over(shared, &connection) => {

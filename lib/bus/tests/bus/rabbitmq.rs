@@ -41,7 +41,39 @@ async fn on_a_broker_it_behaves_as_every_bus_does_and_says_what_the_broker_refus
     a_stream_made_anew_is_told(&broker).await;
     a_lock_ends_with_its_connection(&broker).await;
     a_queue_of_ones_own_is_made_again(&broker).await;
+    what_comes_before_the_streams_are_back_waits_for_them(&broker).await;
     a_broker_short_of_memory_is_a_state(&broker).await;
+}
+
+/// As after a start of the broker, whose streams are up a little later than its listeners.
+async fn what_comes_before_the_streams_are_back_waits_for_them(broker: &RabbitMq) {
+    broker.add_vhost("early");
+    let (producer, owner) = (bus(broker, "early"), bus(broker, "early"));
+    owner.declare(&piped("x", stream("s"))).await.unwrap();
+    owner.close().await;
+    let publisher = producer.publisher(100);
+    publisher.send("x", numbered(0)).await.unwrap();
+    publisher.flush().await.unwrap();
+    broker.http("DELETE", "/api/bindings/early/e/x/q/s/%23", "");
+    broker.ctl(&["close_all_connections", "-p", "early", "test"]);
+    for n in 1..50 {
+        publisher.send("x", numbered(n)).await.unwrap();
+    }
+    let single = tokio::spawn(async move { producer.publish("x", numbered(50)).await });
+    sleep(Duration::from_secs(1)).await;
+    assert!(!single.is_finished());
+    broker.http("POST", "/api/bindings/early/e/x/q/s", r##"{"routing_key":"#"}"##);
+    timeout(PATIENCE, publisher.flush()).await.expect("all is confirmed").unwrap();
+    timeout(PATIENCE, single).await.expect("so is the single one").unwrap().unwrap();
+    assert_eq!(publisher.unroutable(), 0);
+
+    let mut reader = bus(broker, "early").read_stream("s", StreamOffset::First).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 51 {
+        seen.push(number(&next(&mut reader).await.1));
+    }
+    seen.retain(|n| *n != 50);
+    assert!(seen.is_sorted(), "in the order in which they were sent: {seen:?}");
 }
 
 async fn a_queue_of_ones_own_is_made_again(broker: &RabbitMq) {
