@@ -1,6 +1,8 @@
 //! Time as one core sees it.
 
-use std::{fs, time::Duration, time::Instant};
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
 
 /// Measures how long this thread ran.
 #[derive(Debug)]
@@ -15,8 +17,8 @@ impl CoreTime {
         Self { wall: Instant::now(), ran: ran() }
     }
 
-    /// How long this thread ran since, without the time in which others had the core. Where the system does not tell (not
-    /// Linux), the time that passed.
+    /// How long this thread ran since, without the time in which others had the core. Where the system does not tell, the time that
+    /// passed.
     pub fn elapsed(&self) -> Duration {
         match (self.ran, ran()) {
             (Some(before), Some(now)) => now.saturating_sub(before),
@@ -25,9 +27,7 @@ impl CoreTime {
     }
 }
 
-/// The first figure of `schedstat` is the time on the processor in nanoseconds (proc(5), sched-stats in the kernel's
-/// documentation).
+/// Exact to the nanosecond, unlike what `/proc` tells, which is brought up to date a few hundred times a second.
 fn ran() -> Option<Duration> {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    stat.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok().map(Duration::from)
 }

@@ -8,13 +8,14 @@ use memchr::memchr;
 use super::{
     limits::MAX_LINE,
     number,
-    scan::{first, occurrences, plain_number},
+    scan::{Block, occurrences, plain_number},
     statsd::{Value, next_line},
 };
 
-/// So many bytes are looked at for a line as nearly all are: one no longer than 128 bytes, its name no longer than 63 and its value no
-/// longer than 16.
-const BLOCK: usize = 144;
+/// A text is looked at in blocks of so many bytes; a line is a usual one if it is no longer than two, and its name shorter than one.
+const BLOCK: usize = size_of::<Block>();
+/// So many blocks are looked at together.
+const BLOCKS: usize = 32;
 
 /// A line, and its parts as far as it has them.
 ///
@@ -32,6 +33,9 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// An empty one.
+    pub const NONE: Self = Self { text: &[], head: [0; 8], colon: 0, bar: 0 };
+
     /// What lies before the first colon; empty if it has no parts.
     #[inline]
     #[must_use]
@@ -75,65 +79,140 @@ impl<'a> Line<'a> {
 /// The lines of a message's body that are not empty, in order.
 #[must_use]
 pub fn lines(body: &[u8]) -> Lines<'_> {
-    Lines { rest: body }
+    Lines { body, at: 0, marks: Marks { first: 0, known: 0, words: [NO_MARKS; _] } }
 }
 
 /// The lines of a message's body; made by [`lines`].
 #[derive(Clone, Debug)]
 pub struct Lines<'a> {
-    rest: &'a [u8],
+    body: &'a [u8],
+    /// Where the next line begins.
+    at: usize,
+    marks: Marks,
 }
+
+/// Where lines end, and where colons and bars are, in some blocks of a text: bit n of a word says it of byte n.
+///
+/// They are looked for ahead of the lines: where a line begins is known only when the one before has been cut, and that takes a few
+/// steps by these words, but many by the text.
+#[derive(Clone, Debug)]
+struct Marks {
+    /// The first block's number.
+    first: usize,
+    known: usize,
+    /// Ends, colons and bars of each block; none of the two after the last.
+    words: [[u64; 3]; BLOCKS + 2],
+}
+
+const NO_MARKS: [u64; 3] = [0; 3];
 
 impl<'a> Iterator for Lines<'a> {
     type Item = Line<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Line<'a>> {
-        let body = self.rest;
-        let parts = match body.first_chunk() {
-            Some(block) => usual(block),
-            None => usual_last(body),
-        };
-        if let Some((end, colon, bar, head)) = parts {
-            self.rest = body.get(end + 1..).unwrap_or_default();
-            let text = &body[..end];
-            return Some(Line { text: text.strip_suffix(b"\r").unwrap_or(text), head, colon, bar });
+        if self.at >= self.body.len() {
+            return None;
         }
-        let text = next_line(&mut self.rest)?;
-        Some(cut(text).unwrap_or(Line { text, head: [0; 8], colon: 0, bar: 0 }))
+        self.marks.reach(self.body, self.at);
+        if let Some(line) = self.usual() {
+            return Some(line);
+        }
+        let mut rest = &self.body[self.at..];
+        let text = next_line(&mut rest);
+        self.at = self.body.len() - rest.len();
+        let text = text?;
+        Some(cut(text).unwrap_or(Line { text, ..Line::NONE }))
     }
 }
 
-/// Where a usual line ends, where its colon and its bar are, and what follows the colon.
-type Parts = (usize, u16, u16, [u8; 8]);
+impl<'a> Lines<'a> {
+    /// The next line, if it is as nearly all are.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "places among 128 bytes")]
+    fn usual(&mut self) -> Option<Line<'a>> {
+        let (from, marks) = self.marks.around(self.at)?;
+        let end = u128::from(after(marks, 0, from)) | u128::from(after(marks, 0, from + BLOCK)) << BLOCK;
+        let (end, colon) = (end.trailing_zeros() as usize, after(marks, 1, from).trailing_zeros() as usize);
+        // Nothing before the colon; or no colon or line's end among the bytes that were looked at.
+        if colon == 0 || colon == BLOCK || end == 2 * BLOCK {
+            return None;
+        }
+        let length = after(marks, 2, from + colon + 1).trailing_zeros() as usize;
+        let bar = colon + 1 + length;
+        if bar >= end {
+            return None;
+        }
+        let text = &self.body[self.at..self.at + end];
+        let head = head(&self.body[self.at + colon + 1..]);
+        self.at += end + 1;
+        Some(Line {
+            text: text.strip_suffix(b"\r").unwrap_or(text),
+            head,
+            colon: colon as u16,
+            bar: bar as u16,
+        })
+    }
+}
 
-/// A line as nearly all are.
+impl Marks {
+    /// Looks further, if a line that begins here may end where nobody has looked yet.
+    #[inline]
+    fn reach(&mut self, body: &[u8], at: usize) {
+        let end = self.first + self.known;
+        // The end of the message ends its last line.
+        let blocks = body.len() / BLOCK + 1;
+        if at / BLOCK + 3 > end && end < blocks {
+            self.look(body, at / BLOCK, blocks);
+        }
+    }
+
+    fn look(&mut self, body: &[u8], first: usize, blocks: usize) {
+        (self.first, self.known) = (first, BLOCKS.min(blocks - first));
+        let (words, rest) = self.words.split_at_mut(self.known);
+        let (whole, last) = body[first * BLOCK..].as_chunks();
+        for (marks, block) in words.iter_mut().zip(whole) {
+            *marks = of(block);
+        }
+        if let Some(marks) = words.get_mut(whole.len()) {
+            let mut block = [0; BLOCK];
+            block[..last.len()].copy_from_slice(last);
+            block[last.len()] = b'\n';
+            *marks = of(&block);
+        }
+        rest[..2].fill(NO_MARKS);
+    }
+
+    /// The marks of the block in which this place is and of the two after it, and where in the first it is.
+    #[inline]
+    fn around(&self, at: usize) -> Option<(usize, &[[u64; 3]; 3])> {
+        Some((at % BLOCK, self.words.get(at / BLOCK - self.first..)?.first_chunk()?))
+    }
+}
+
+/// The marks of a block.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "places among 128 bytes")]
-fn usual(block: &[u8; BLOCK]) -> Option<Parts> {
-    let (blocks, _) = block.as_chunks::<64>();
-    let ends = u128::from(occurrences(&blocks[1], b'\n')) << 64 | u128::from(occurrences(&blocks[0], b'\n'));
-    let (end, colon) =
-        (ends.trailing_zeros() as usize, occurrences(&blocks[0], b':').trailing_zeros() as usize);
-    let after = block.get(colon + 1..)?;
-    let length = first(*after.first_chunk()?, b'|');
-    let bar = colon + 1 + length;
-    // Nothing before the colon; or no colon, bar or line's end among the bytes that were looked at.
-    if colon == 0 || colon == 64 || length == 32 || bar >= end || end == 128 {
-        return None;
-    }
-    Some((end, colon as u16, bar as u16, *after.first_chunk()?))
+fn of(block: &Block) -> [u64; 3] {
+    [b'\n', b':', b'|'].map(|byte| occurrences(block, byte))
 }
 
-/// The same where a message's last lines are too near to its end to be looked at like the others.
-#[inline(never)]
-fn usual_last(body: &[u8]) -> Option<Parts> {
-    let mut block = [0; BLOCK];
-    let whole = block.get_mut(..body.len()).filter(|whole| !whole.is_empty())?;
-    whole.copy_from_slice(body);
-    // The end of the message ends its last line.
-    *block.get_mut(body.len())? = b'\n';
-    usual(&block)
+/// Marks of one kind in the 64 bytes from a place on; places beyond the third block have none.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+fn after(marks: &[[u64; 3]; 3], kind: usize, from: usize) -> u64 {
+    let word = |n: usize| marks.get(n).map_or(0, |words| words[kind]);
+    let both = u128::from(word(from / BLOCK)) | u128::from(word(from / BLOCK + 1)) << BLOCK;
+    (both >> (from % BLOCK)) as u64
+}
+
+/// The first eight bytes, with zeros where there are not as many.
+#[inline]
+fn head(bytes: &[u8]) -> [u8; 8] {
+    bytes.first_chunk().copied().unwrap_or_else(|| {
+        let mut head = [0; 8];
+        head[..bytes.len()].copy_from_slice(bytes);
+        head
+    })
 }
 
 /// A number that [`plain_number`] leaves to others.
@@ -150,10 +229,7 @@ fn cut(text: &[u8]) -> Option<Line<'_>> {
     if text.len() > MAX_LINE || colon == 0 {
         return None;
     }
-    let mut head = [0; 8];
-    let known = after.len().min(head.len());
-    head[..known].copy_from_slice(&after[..known]);
-    Some(Line { text, head, colon: u16::try_from(colon).ok()?, bar: u16::try_from(bar).ok()? })
+    Some(Line { text, head: head(after), colon: u16::try_from(colon).ok()?, bar: u16::try_from(bar).ok()? })
 }
 
 #[cfg(test)]

@@ -20,13 +20,6 @@ pub fn occurrences(block: &Block, byte: u8) -> u64 {
         .fold(0, |mask, part| mask << 16 | u64::from(u8x16::from(*part).simd_eq(byte).to_bitmask()))
 }
 
-/// Which of sixteen bytes comes first that is `byte`; 32 if none is.
-#[inline]
-#[must_use]
-pub fn first(block: [u8; 16], byte: u8) -> usize {
-    u8x16::from(block).simd_eq(u8x16::splat(byte)).to_bitmask().trailing_zeros() as usize
-}
-
 const EACH: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x80 * EACH;
 const ZEROS: u64 = b'0' as u64 * EACH;
@@ -87,8 +80,6 @@ mod tests {
             for (n, found) in both.iter().enumerate() {
                 prop_assert_eq!(mask >> n & 1 == 1, *found == byte);
             }
-            let head = *block.first_chunk::<16>().unwrap();
-            prop_assert_eq!(first(head, byte), head.iter().position(|b| *b == byte).unwrap_or(32));
         }
 
         #[test]

@@ -6,7 +6,7 @@ use kinetic_api::statistic::Statistic;
 use serde::{Deserialize, Serialize};
 
 use super::{distinct::Distinct, needs::Needs, quantiles::Quantiles, scatter::Scatter};
-use crate::{decode::MetricType, twofold::Twofold};
+use crate::decode::MetricType;
 
 /// Members make a set, and a set has members only.
 const ONE_SKETCH: &str = "members are added to sets, and numbers to all else";
@@ -25,9 +25,11 @@ pub struct Accumulator {
     min: f64,
     max: f64,
     last: f64,
-    /// Mean and sum of squared distances from it (West 1979, the weighted form of Welford's): sums of squares would lose
-    /// all digits of a small spread around a large mean.
-    mean: Twofold,
+    /// The first of them. Distances from it are summed up, and their squares: squares of the numbers themselves would lose all digits of
+    /// a small spread around a large mean, while from one of the samples it is at most as many times too far as there are samples
+    /// (Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance", shifted data).
+    first: f64,
+    distances: f64,
     squares: f64,
     weight_squares: f64,
     /// What few are asked for.
@@ -46,7 +48,8 @@ impl Accumulator {
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             last: 0.0,
-            mean: Twofold::default(),
+            first: 0.0,
+            distances: 0.0,
             squares: 0.0,
             weight_squares: 0.0,
             sketch: None,
@@ -61,23 +64,40 @@ impl Accumulator {
         black_box((self.weight, self.needs));
     }
 
+    /// Fetches into the cache what adding a set's member will look at.
+    #[inline]
+    pub(super) fn fetch_member(&self, member: &[u8]) {
+        if let Some(Sketch::Distinct(distinct)) = self.sketch.as_deref() {
+            distinct.fetch(member);
+        }
+    }
+
     /// Adds a finite number that stands for `weight` ≥ 1 samples.
     #[inline]
     pub fn add(&mut self, number: f64, weight: f64) {
-        self.weight += weight;
-        self.sum += number * weight;
-        self.min = self.min.min(number);
-        self.max = self.max.max(number);
-        self.last = number;
         if self.needs.moments {
-            let distance = self.mean.distance_to(number);
-            self.mean.shift(distance * (weight / self.weight));
-            self.squares += weight * distance * self.mean.distance_to(number);
+            if self.is_empty() {
+                self.first = number;
+            }
+            let distance = number - self.first;
+            self.distances += weight * distance;
+            self.squares += weight * distance * distance;
             self.weight_squares += weight * weight;
         }
+        self.weight += weight;
+        self.sum += number * weight;
+        // Of finite numbers a processor tells the lesser in one step, unlike `f64::min`.
+        self.min = if number < self.min { number } else { self.min };
+        self.max = if number > self.max { number } else { self.max };
+        self.last = number;
         if self.needs.quantiles {
-            self.quantiles().add(number, weight);
+            self.add_to_quantiles(number, weight);
         }
+    }
+
+    #[inline(never)]
+    fn add_to_quantiles(&mut self, number: f64, weight: f64) {
+        self.quantiles().add(number, weight);
     }
 
     /// Adds a set's member.
@@ -145,7 +165,7 @@ impl Accumulator {
             Statistic::Max => self.max,
             Statistic::Last => self.last,
             Statistic::Stddev if self.needs.moments && self.weight > 1.0 => {
-                (self.squares / (self.weight - 1.0)).max(0.0).sqrt()
+                (self.squares() / (self.weight - 1.0)).sqrt()
             }
             Statistic::Stddev => return None,
             Statistic::P50 | Statistic::P90 | Statistic::P95 | Statistic::P99 => {
@@ -163,8 +183,13 @@ impl Accumulator {
             let worth = self.weight * self.weight / self.weight_squares;
             // Weights that say how often a sample counts, not how often it was seen.
             let freedom = self.weight - self.weight_squares / self.weight;
-            Scatter::new(worth, if worth > 1.0 { self.squares / freedom } else { 0.0 })
+            Scatter::new(worth, if worth > 1.0 { self.squares() / freedom } else { 0.0 })
         })
+    }
+
+    /// The sum of squared distances from the mean.
+    fn squares(&self) -> f64 {
+        (self.squares - self.distances * (self.distances / self.weight)).max(0.0)
     }
 
     /// Adds another's samples, which came later.
@@ -173,10 +198,12 @@ impl Accumulator {
             return;
         }
         if self.needs.moments {
-            let weight = self.weight + other.weight;
-            let distance = self.mean.distance(other.mean);
-            self.squares += other.squares + distance * distance * (self.weight * other.weight / weight);
-            self.mean.shift(distance * (other.weight / weight));
+            if self.is_empty() {
+                self.first = other.first;
+            }
+            let away = other.first - self.first;
+            self.squares += other.squares + away * (2.0 * other.distances + away * other.weight);
+            self.distances += other.distances + away * other.weight;
             self.weight_squares += other.weight_squares;
         }
         self.weight += other.weight;

@@ -1,6 +1,7 @@
 //! How many distinct members a set has, in bounded memory.
 
-use hashbrown::HashTable;
+use std::hint::black_box;
+
 use serde::{Deserialize, Serialize};
 
 use super::hash::hash;
@@ -14,7 +15,10 @@ const SEED: u64 = 0;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(into = "Saved", from = "Saved")]
 pub struct Distinct {
-    hashes: HashTable<u64>,
+    /// A power of two of places, three quarters of them taken at most: a hash is where its lowest bits say, or in one of the next
+    /// places. 0 is none.
+    hashes: Vec<u64>,
+    len: usize,
     /// Every hash below it is kept; none at or above it.
     threshold: u64,
 }
@@ -25,7 +29,7 @@ struct Saved(u64, Vec<u64>);
 
 impl From<Distinct> for Saved {
     fn from(distinct: Distinct) -> Self {
-        let mut hashes: Vec<_> = distinct.hashes.into_iter().collect();
+        let mut hashes: Vec<_> = distinct.kept().collect();
         hashes.sort_unstable();
         Self(distinct.threshold, hashes)
     }
@@ -44,16 +48,22 @@ impl From<Saved> for Distinct {
 
 impl Default for Distinct {
     fn default() -> Self {
-        Self { hashes: HashTable::with_capacity(Self::FEW), threshold: u64::MAX }
+        Self { hashes: vec![0; Self::FEW], len: 0, threshold: u64::MAX }
     }
 }
 
 impl Distinct {
     const MOST: usize = 8192;
-    /// Most sets of a window have no more, and then the table never grows.
-    const FEW: usize = 14;
-    /// One with more room than this, and four times as much as it used, does not keep it.
-    const KEPT: usize = 112;
+    /// Places for the twelve members that most sets of a window do not exceed: then the table never grows.
+    const FEW: usize = 16;
+    /// One with more places than this, and six times as many as it used, does not keep them.
+    const KEPT: usize = 128;
+
+    /// Fetches into the cache where a member is, if it is in.
+    #[inline]
+    pub(super) fn fetch(&self, member: &[u8]) {
+        black_box(self.hashes.get(self.place(hash(SEED, member))).copied());
+    }
 
     /// Adds a member.
     pub fn add(&mut self, member: &[u8]) {
@@ -63,50 +73,81 @@ impl Distinct {
     /// How many distinct members there were.
     #[must_use]
     pub fn estimate(&self) -> f64 {
-        let kept = self.hashes.len() as f64;
+        let kept = self.len as f64;
         if self.threshold == u64::MAX { kept } else { kept / (self.threshold as f64 / u64::MAX as f64) }
     }
 
     /// Adds another's members.
     pub fn merge(&mut self, other: &Self) {
         self.lower(other.threshold);
-        for hash in &other.hashes {
-            self.insert(*hash);
+        for hash in other.kept() {
+            self.insert(hash);
         }
     }
 
-    /// Forgets all members; the room stays, if as many again would use it.
+    /// Forgets all members; room for as many as there were stays, unless that is far more than they took.
     pub fn clear(&mut self) {
-        if self.hashes.capacity() > Self::KEPT.max(4 * self.hashes.len()) {
+        if self.hashes.len() > Self::KEPT.max(6 * self.len) {
             *self = Self::default();
+        } else {
+            self.hashes.fill(0);
+            (self.len, self.threshold) = (0, u64::MAX);
         }
-        self.hashes.clear();
-        self.threshold = u64::MAX;
     }
 
     fn insert(&mut self, hash: u64) {
-        if hash >= self.threshold {
-            return;
-        }
-        self.hashes.entry(spread(hash), |h| *h == hash, |h| spread(*h)).or_insert(hash);
-        if self.hashes.len() > Self::MOST {
-            let mut all: Vec<u64> = self.hashes.iter().copied().collect();
-            let (_, middle, _) = all.select_nth_unstable(Self::MOST / 2);
-            self.lower(*middle);
+        let hash = hash.max(1);
+        if hash < self.threshold && self.put(hash) {
+            self.len += 1;
+            if self.len > Self::MOST {
+                let mut all: Vec<u64> = self.kept().collect();
+                let (_, middle, _) = all.select_nth_unstable(Self::MOST / 2);
+                self.lower(*middle);
+            } else if 4 * self.len > 3 * self.hashes.len() {
+                self.rebuild(2 * self.hashes.len(), |_| true);
+            }
         }
     }
 
     fn lower(&mut self, threshold: u64) {
         if threshold < self.threshold {
             self.threshold = threshold;
-            self.hashes.retain(|h| *h < threshold);
+            self.rebuild(self.hashes.len(), |hash| hash < threshold);
         }
     }
-}
 
-/// The upper bits, by which the table tells entries apart, are zero once the threshold is low.
-const fn spread(hash: u64) -> u64 {
-    hash.rotate_left(32)
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower bits are as good as all")]
+    fn place(&self, hash: u64) -> usize {
+        hash as usize & (self.hashes.len() - 1)
+    }
+
+    /// Whether it was not there.
+    #[inline]
+    fn put(&mut self, hash: u64) -> bool {
+        let mut place = self.place(hash);
+        while self.hashes[place] != 0 {
+            if self.hashes[place] == hash {
+                return false;
+            }
+            place = (place + 1) & (self.hashes.len() - 1);
+        }
+        self.hashes[place] = hash;
+        true
+    }
+
+    fn rebuild(&mut self, room: usize, stays: impl Fn(u64) -> bool) {
+        let before = std::mem::replace(&mut self.hashes, vec![0; room]);
+        self.len = 0;
+        for hash in before.into_iter().filter(|hash| *hash != 0 && stays(*hash)) {
+            self.put(hash);
+            self.len += 1;
+        }
+    }
+
+    fn kept(&self) -> impl Iterator<Item = u64> {
+        self.hashes.iter().copied().filter(|hash| *hash != 0)
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +174,7 @@ mod tests {
     fn close_when_large_and_bounded() {
         let mut distinct = of(0..600_000);
         distinct.merge(&of(400_000..1_000_000));
-        assert!(distinct.hashes.len() <= Distinct::MOST);
+        assert!(distinct.len <= Distinct::MOST);
         let error = distinct.estimate() / 1e6 - 1.0;
         assert!(error.abs() < 0.05, "{error}");
     }

@@ -73,15 +73,11 @@ impl Open {
         }
     }
 
-    /// Fetches a cell into the cache, if the last sample fell into its window.
+    /// The samples in the newest cell of a series, if the last sample fell into its window.
     #[inline]
-    pub(super) fn fetch(&self, place: Place) {
-        if let Some(cells) = self.windows.get(self.latest)
-            && cells.number == place.window
-            && let Some(samples) = cells.samples.get(place.cell as usize)
-        {
-            samples.fetch();
-        }
+    pub(super) fn latest(&self, newest: Place) -> Option<&Accumulator> {
+        let cells = self.windows.get(self.latest).filter(|cells| cells.number == newest.window)?;
+        cells.samples.get(newest.cell as usize)
     }
 
     /// Finds or makes the cell of a series in the window of this number, given its newest one.

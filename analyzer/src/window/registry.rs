@@ -13,8 +13,8 @@ use super::{
     hash::hash,
     names::{Names, pack},
     sink::SeriesId,
-    spelled::{Secrets, Spelled},
-    spellings::{Form, Key, Meaning, Spellings},
+    spelled::{Key, Secrets, Spelled},
+    spellings::{Meaning, Spellings},
 };
 use crate::decode::{MetricType, bad_line::BadLineReason, cut::Line, origin, series, statsd::Samples};
 
@@ -38,9 +38,15 @@ pub(super) struct Registry {
 
 /// The origin header of a message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sender {
-    number: u32,
-    seed: u64,
+pub(super) struct Sender(u32);
+
+/// What the two parts of a spelling are.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// A statsd line without its value: what stands before and after.
+    Line,
+    /// The name and the tags of samples of a type.
+    Samples(MetricType),
 }
 
 /// A line on its way to its series.
@@ -49,7 +55,12 @@ pub(super) struct Sighting<'a> {
     pub(super) line: Line<'a>,
     /// What name and rest mean, if they were seen before.
     pub(super) meaning: Option<Meaning>,
-    tag: u32,
+    pub(super) key: Key,
+}
+
+impl Sighting<'_> {
+    /// What is not there yet.
+    pub(super) const NONE: Self = Self { line: Line::NONE, meaning: None, key: Key::NONE };
 }
 
 /// What came of looking for a series that was not found by its spelling.
@@ -63,16 +74,16 @@ pub(super) enum Found {
     Full,
 }
 
-impl<'a> Sighting<'a> {
+impl Sender {
+    /// What is to be told apart beside the two parts.
     #[inline]
-    pub(super) fn key(&self, sender: Sender) -> Key<'a> {
-        Key { tag: self.tag, sender: sender.number, form: Form::Line, spelled: spelled(&self.line) }
+    fn spells(self, form: Form) -> u64 {
+        let form = match form {
+            Form::Line => 0,
+            Form::Samples(kind) => 1 + kind as u64,
+        };
+        u64::from(self.0) << 8 | form
     }
-}
-
-#[inline]
-fn spelled<'a>(line: &Line<'a>) -> Spelled<'a> {
-    Spelled::within(line.text, line.name().len(), line.rest_length())
 }
 
 impl Registry {
@@ -122,41 +133,37 @@ impl Registry {
             self.origins.insert(header.to_owned(), next);
             next
         };
-        Sender { number, seed: hash(self.seed, &number.to_le_bytes()) }
+        Sender(number)
     }
 
     /// A line, to be looked up with others.
     #[inline]
     pub(super) fn sight<'a>(&self, sender: Sender, line: Line<'a>) -> Sighting<'a> {
-        let tag = tag(self.secrets.hash(sender.seed, &spelled(&line)));
-        Sighting { line, meaning: None, tag }
+        let spelled = Spelled::within(line.text, line.name().len(), line.rest_length());
+        let key = self.secrets.key(sender.spells(Form::Line), &spelled);
+        Sighting { line, meaning: None, key }
     }
 
     /// The key of samples, whatever the line looks like that they stand in.
-    pub(super) fn samples<'a>(&self, sender: Sender, samples: &Samples<'a>) -> Key<'a> {
-        let (form, spelled) = (Form::Samples(samples.kind), Spelled::of([samples.name, samples.tags]));
-        let tag = tag(self.secrets.hash(sender.seed ^ (1 + samples.kind as u64), &spelled));
-        Key { tag, sender: sender.number, form, spelled }
+    pub(super) fn samples(&self, sender: Sender, samples: &Samples<'_>) -> Key {
+        let spelled = Spelled::of([samples.name, samples.tags]);
+        self.secrets.key(sender.spells(Form::Samples(samples.kind)), &spelled)
     }
 
-    /// Finds what a batch of lines means, as far as their spellings are known; `fetch` fetches what else will be needed of a series.
+    /// Fetches into the cache what [`find`](Self::find) will look at.
     #[inline]
-    pub(super) fn find_all(&self, sender: Sender, batch: &mut [Sighting<'_>], fetch: impl Fn(SeriesId)) {
-        self.spellings.find_all(
-            batch,
-            |sighting| sighting.key(sender),
-            fetch,
-            |sighting, meaning| sighting.meaning = meaning,
-        );
+    pub(super) fn fetch(&self, key: Key) {
+        self.spellings.fetch(key);
     }
 
     /// What a spelling means, if it is known.
-    pub(super) fn find(&self, key: &Key<'_>) -> Option<Meaning> {
+    #[inline]
+    pub(super) fn find(&self, key: Key) -> Option<Meaning> {
         self.spellings.find(key)
     }
 
     /// Remembers what a spelling means.
-    pub(super) fn remember(&mut self, key: &Key<'_>, meaning: Meaning) {
+    pub(super) fn remember(&mut self, key: Key, meaning: Meaning) {
         // What is spelled otherwise each time (the order of tags) must not pile up.
         if self.spellings.len() > self.most_spellings() {
             self.spellings.clear();
@@ -251,10 +258,4 @@ fn name_hash(seed: u64, packed: &[u8]) -> u64 {
 
 fn known_hash(seed: u64, names: &Names, id: SeriesId) -> u64 {
     names.get(id).map_or(0, |name| name_hash(seed, name.bytes()))
-}
-
-/// The upper half of a hash.
-#[inline]
-fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32
 }

@@ -64,10 +64,23 @@ impl Table {
     /// Fetches the cells of a batch into the cache, so that their waits overlap.
     #[inline]
     pub(super) fn fetch_cells(&self, ids: impl Iterator<Item = SeriesId>) {
-        for id in ids {
-            let Slot { window, cell, .. } = self.slots[id.0 as usize];
-            self.open.fetch(Place { window, cell });
+        ids.filter_map(|id| self.latest(id)).for_each(Accumulator::fetch);
+    }
+
+    /// Fetches into the cache what adding these members of sets will look at.
+    #[inline]
+    pub(super) fn fetch_members<'a>(&self, members: impl Iterator<Item = (SeriesId, &'a [u8])>) {
+        for (id, member) in members {
+            if let Some(cell) = self.latest(id) {
+                cell.fetch_member(member);
+            }
         }
+    }
+
+    #[inline]
+    fn latest(&self, id: SeriesId) -> Option<&Accumulator> {
+        let Slot { window, cell, .. } = self.slots[id.0 as usize];
+        self.open.latest(Place { window, cell })
     }
 
     /// Adds values to a series' window, which must not have been closed. Whether anybody looks at the series.

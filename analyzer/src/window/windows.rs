@@ -6,7 +6,6 @@ mod labelled;
 use std::hint::black_box;
 
 use kinetic_api::{plan::OriginRule, series::SeriesName};
-use smallvec::SmallVec;
 
 use super::{
     counters::Counters,
@@ -14,7 +13,8 @@ use super::{
     rates::Rates,
     registry::{BATCH, Found, Registry, Sender, Sighting},
     sink::{SeriesId, Window, WindowSink},
-    spellings::{Key, Meaning},
+    spelled::Key,
+    spellings::Meaning,
     table::Table,
     watermark::{Verdict, Watermark},
 };
@@ -131,20 +131,22 @@ impl Windows {
         };
         fetch(body);
         let mut lines = cut::lines(body);
-        let mut batch = SmallVec::<[_; BATCH]>::new();
+        let mut batch = [Sighting::NONE; BATCH];
         // The window of the message's time, once a sample of that time was taken: then no further one moves anything.
         let mut open = None;
         loop {
-            let registry = &self.registry;
-            batch.extend(lines.by_ref().take(BATCH).map(|line| registry.sight(message.sender, line)));
+            let mut count = 0;
+            for (sighting, line) in batch.iter_mut().zip(&mut lines) {
+                *sighting = self.registry.sight(message.sender, line);
+                count += 1;
+            }
+            let batch = &mut batch[..count];
             if batch.is_empty() {
                 return;
             }
-            self.registry.find_all(message.sender, &mut batch, |id| self.table.fetch(id));
-            self.table
-                .fetch_cells(batch.iter().filter_map(|sighting| sighting.meaning).map(|meaning| meaning.id));
+            self.look_up(batch);
             let evictions = self.evictions;
-            for sighting in batch.drain(..) {
+            for sighting in &*batch {
                 let known = sighting
                     .meaning
                     .and_then(|meaning| Some((meaning, values(&sighting.line, meaning.kind)?)));
@@ -155,12 +157,29 @@ impl Windows {
                         None => open = self.add(meaning, values, message.default_time_ms, sink),
                     },
                     _ => {
-                        self.read(&sighting, message, sink);
+                        self.read(sighting, message, sink);
                         open = None;
                     }
                 }
             }
         }
+    }
+
+    /// Finds what a batch of lines means, as far as their spellings are known.
+    ///
+    /// With many series each line waits for memory several times. Step by step for all of them, the waits of one overlap with those of
+    /// the others.
+    #[inline]
+    fn look_up(&self, batch: &mut [Sighting<'_>]) {
+        batch.iter().for_each(|sighting| self.registry.fetch(sighting.key));
+        for sighting in &mut *batch {
+            sighting.meaning = self.registry.find(sighting.key);
+            sighting.meaning.iter().for_each(|meaning| self.table.fetch(meaning.id));
+        }
+        let known = || batch.iter().filter_map(|sighting| Some((sighting.meaning?, &sighting.line)));
+        self.table.fetch_cells(known().map(|(meaning, _)| meaning.id));
+        let sets = known().filter(|(meaning, _)| meaning.kind == MetricType::Set);
+        self.table.fetch_members(sets.map(|(meaning, line)| (meaning.id, line.value())));
     }
 
     /// Takes in a line whose spelling is not known, or whose value is no plain one.
@@ -174,11 +193,11 @@ impl Windows {
             let only = std::mem::take(&mut first) && entries.is_done();
             let added = match entry {
                 Ok(Entry::Samples(samples)) if only && samples.time_ms.is_none() => {
-                    self.add_read(&samples, &sighting.key(message.sender), message, sink)
+                    self.add_read(&samples, sighting.key, message, sink)
                 }
                 Ok(Entry::Samples(samples)) => {
                     let key = self.registry.samples(message.sender, &samples);
-                    self.add_read(&samples, &key, message, sink)
+                    self.add_read(&samples, key, message, sink)
                 }
                 Ok(Entry::Event) => {
                     self.counters.events += 1;
@@ -200,7 +219,7 @@ impl Windows {
     fn add_read(
         &mut self,
         samples: &Samples<'_>,
-        key: &Key<'_>,
+        key: Key,
         message: Message<'_>,
         sink: &mut dyn WindowSink,
     ) -> Result<(), BadLineReason> {
@@ -362,7 +381,7 @@ impl Windows {
     fn learn(
         &mut self,
         samples: &Samples<'_>,
-        key: &Key<'_>,
+        key: Key,
         message: Message<'_>,
         sink: &mut dyn WindowSink,
     ) -> Result<Option<Meaning>, BadLineReason> {
