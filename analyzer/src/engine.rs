@@ -19,7 +19,7 @@ use crate::{
         format::{self, Format},
     },
     detect::{Detector, structure},
-    image,
+    image::{Reader, Writer},
     partition::Partition,
     window::{MessageContext, WindowConfig, Windows},
 };
@@ -142,11 +142,11 @@ impl Engine {
         Self { detector: self.detector.owning(partition), ..self }
     }
 
-    /// What it knows, for [`Self::restore`]: the same state always has the same image.
-    #[must_use]
-    pub fn image(&self) -> Vec<u8> {
-        let own = (self.messages, self.unknown_format, self.other_profile);
-        image::encode(&(self.windows.image(), self.detector.image(), own))
+    /// Writes what it knows, for [`Self::restore`]: the same state always has the same image.
+    pub(crate) fn save(&self, image: &mut Writer<'_>) {
+        self.windows.save(image);
+        self.detector.save(image);
+        image.put(&(self.messages, self.unknown_format, self.other_profile));
     }
 
     /// The engine that an image was made of, for the same source and analytics: it goes on exactly as that one did.
@@ -161,10 +161,11 @@ impl Engine {
         partition: Partition,
         image: &[u8],
     ) -> Result<Self, ImageError> {
-        let (windows, detector, own): (Vec<u8>, Vec<u8>, _) = image::decode(image)?;
-        let windows = Windows::restore(window_config(plan, source, limits), &windows)?;
-        let detector = Detector::restore(plan, source, &active_since, partition, &detector)?;
-        let (messages, unknown_format, other_profile) = own;
+        let mut image = Reader::new(image);
+        let windows = Windows::restore(window_config(plan, source, limits), &mut image)?;
+        let detector = Detector::restore(plan, source, &active_since, partition, &mut image)?;
+        let (messages, unknown_format, other_profile) = image.get()?;
+        image.end()?;
         let fresh = Self::new(plan, source, limits, active_since);
         Ok(Self { windows, detector, messages, unknown_format, other_profile, ..fresh })
     }

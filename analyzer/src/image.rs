@@ -1,5 +1,6 @@
 //! States as bytes: what an engine knows, in the order in which it is laid out. The same state has the same bytes.
 
+use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// An image is none of this version's, or not of what it is restored to.
@@ -7,17 +8,92 @@ use serde::{Serialize, de::DeserializeOwned};
 #[error("the state in it cannot be read: {0}")]
 pub struct ImageError(pub(crate) String);
 
-/// The image of plain data.
-pub(crate) fn encode<T: Serialize + ?Sized>(state: &T) -> Vec<u8> {
-    postcard::to_allocvec(state).expect("plain data, and a vector takes as much as there is")
+/// So many bytes are handed on together.
+pub(crate) const PIECE: usize = 1 << 18;
+
+/// Makes an image: one value after the other. It is handed on in pieces, since it may be as large as the state itself.
+pub(crate) struct Writer<'a> {
+    piece: Vec<u8>,
+    take: &'a mut dyn FnMut(Vec<u8>),
 }
 
-/// The data that an image was made of.
-pub(crate) fn decode<T: DeserializeOwned>(image: &[u8]) -> Result<T, ImageError> {
-    match postcard::take_from_bytes(image) {
-        Ok((state, [])) => Ok(state),
-        Ok((_, rest)) => Err(ImageError(format!("{} bytes too many", rest.len()))),
-        Err(error) => Err(ImageError(error.to_string())),
+impl<'a> Writer<'a> {
+    /// One whose pieces are taken by `take`: each of [`PIECE`] bytes, but for the last.
+    pub(crate) fn new(take: &'a mut dyn FnMut(Vec<u8>)) -> Self {
+        Self { piece: Vec::with_capacity(PIECE), take }
+    }
+
+    /// Adds plain data.
+    pub(crate) fn put<T: Serialize + ?Sized>(&mut self, state: &T) {
+        postcard::serialize_with_flavor(state, &mut *self)
+            .expect("plain data, and there is room for all of it");
+    }
+
+    /// Adds bytes as they are.
+    pub(crate) fn bytes(&mut self, mut bytes: &[u8]) {
+        while let Some((now, later)) = bytes.split_at_checked(PIECE - self.piece.len()) {
+            self.piece.extend_from_slice(now);
+            (self.take)(std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE)));
+            bytes = later;
+        }
+        self.piece.extend_from_slice(bytes);
+    }
+
+    /// Hands on what is left.
+    pub(crate) fn finish(self) {
+        (self.take)(self.piece);
+    }
+}
+
+impl Flavor for &mut Writer<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.piece.push(byte);
+        if self.piece.len() == PIECE {
+            self.bytes(&[]);
+        }
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.bytes(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads an image: what was put first comes first.
+pub(crate) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(image: &'a [u8]) -> Self {
+        Self(image)
+    }
+
+    /// The next value.
+    pub(crate) fn get<T: DeserializeOwned>(&mut self) -> Result<T, ImageError> {
+        let (state, rest) =
+            postcard::take_from_bytes(self.0).map_err(|error| ImageError(error.to_string()))?;
+        self.0 = rest;
+        Ok(state)
+    }
+
+    /// What was not read yet.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Nothing is left.
+    pub(crate) fn end(self) -> Result<(), ImageError> {
+        match self.0 {
+            [] => Ok(()),
+            rest => Err(ImageError(format!("{} bytes too many", rest.len()))),
+        }
     }
 }
 
@@ -65,5 +141,31 @@ pub(crate) mod as_json {
         deserializer: D,
     ) -> Result<T, D::Error> {
         serde_json::from_str(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_in_comes_out_in_pieces() {
+        let (texts, bytes): (Vec<String>, Vec<u8>) =
+            ((0..50_000).map(|n| format!("series {n}")).collect(), vec![7; 3 * PIECE]);
+        let mut pieces = Vec::new();
+        let mut take = |piece| pieces.push(piece);
+        let mut writer = Writer::new(&mut take);
+        writer.put(&texts);
+        writer.put(&5_u16);
+        writer.bytes(&bytes);
+        writer.finish();
+        assert!(pieces.len() > 4 && pieces.iter().rev().skip(1).all(|piece| piece.len() == PIECE));
+        let image = pieces.concat();
+        let mut reader = Reader::new(&image);
+        assert_eq!(reader.get::<Vec<String>>().unwrap(), texts);
+        assert_eq!(reader.get::<u16>().unwrap(), 5);
+        assert!(Reader::new(reader.0).end().is_err());
+        assert_eq!(reader.rest(), bytes);
+        assert!(Reader::new(&image[..100]).get::<Vec<String>>().is_err());
     }
 }

@@ -2,10 +2,10 @@
 //! the service's.
 //!
 //! ```text
-//! magic (8 bytes) │ format (u16) │ software version (u8 length, text) │ body length (u64) │ body (postcard) │ checksum (u64)
+//! magic (8 bytes) │ format (u16) │ software version (u8 length, text) │ body (postcard) │ checksum (u64)
 //! ```
 //!
-//! Numbers are little-endian. The checksum is the [`hash`] of all before it.
+//! Numbers are little-endian. The checksum is of all before it: each piece of 256 KiB is [`hash`]ed, the hash so far its seed.
 
 mod producers;
 mod resume;
@@ -19,14 +19,14 @@ pub(crate) use self::{
     resume::{Anchor, Delivered, Position, Resume, Verdict},
 };
 use crate::{
-    image::{self, as_json},
+    image::{PIECE, Reader, Writer, as_json},
     partition::Partition,
     window::hash::hash,
 };
 
 const MAGIC: &[u8; 8] = b"kinetic\x01";
 /// The body's format: one more whenever a type in it changes.
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 const SEED: u64 = 0x6368_6563_6b70_6f69;
 
 /// What an analyzer knows of a source.
@@ -49,7 +49,8 @@ pub(crate) struct Checkpoint {
     /// What an engine before this one held to be firing, while that has not been read again.
     pub(crate) handover: Option<Handover>,
     pub(crate) producers: Producers,
-    /// The engine's own image.
+    /// The engine's own image; of one that was read.
+    #[serde(skip)]
     pub(crate) engine: Vec<u8>,
 }
 
@@ -82,19 +83,23 @@ pub(crate) enum Unreadable {
 }
 
 impl Checkpoint {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let body = image::encode(self);
+    /// Hands a checkpoint on in pieces: this one, and the image that an engine makes of itself.
+    pub(crate) fn write(&self, engine: impl FnOnce(&mut Writer<'_>), take: &mut dyn FnMut(Vec<u8>)) {
         let version = env!("CARGO_PKG_VERSION").as_bytes();
-        let mut bytes = Vec::with_capacity(body.len() + version.len() + 27);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&FORMAT.to_le_bytes());
-        bytes.push(u8::try_from(version.len()).expect("a version of a few characters"));
-        bytes.extend_from_slice(version);
-        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&body);
-        let checksum = hash(SEED, &bytes);
-        bytes.extend_from_slice(&checksum.to_le_bytes());
-        bytes
+        let mut checksum = SEED;
+        let mut guard = |piece: Vec<u8>| {
+            checksum = hash(checksum, &piece);
+            take(piece);
+        };
+        let mut out = Writer::new(&mut guard);
+        out.bytes(MAGIC);
+        out.bytes(&FORMAT.to_le_bytes());
+        out.bytes(&[u8::try_from(version.len()).expect("a version of a few characters")]);
+        out.bytes(version);
+        out.put(self);
+        engine(&mut out);
+        out.finish();
+        take(checksum.to_le_bytes().to_vec());
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
@@ -105,20 +110,19 @@ impl Checkpoint {
         let format = u16::from_le_bytes(*format);
         let (&length, rest) = rest.split_first().ok_or_else(short)?;
         let (version, rest) = rest.split_at_checked(usize::from(length)).ok_or_else(short)?;
-        let (content, checksum) = bytes.split_last_chunk().ok_or_else(short)?;
-        if hash(SEED, content) != u64::from_le_bytes(*checksum) {
-            return Err(damaged("its checksum is wrong"));
-        }
         if format != FORMAT {
             let version = String::from_utf8_lossy(version).into_owned();
             return Err(Unreadable::Version { format, version });
         }
-        let (length, rest) = rest.split_first_chunk().ok_or_else(short)?;
-        let body = usize::try_from(u64::from_le_bytes(*length))
-            .ok()
-            .and_then(|length| rest.get(..length))
-            .ok_or_else(short)?;
-        image::decode(body).map_err(|error| damaged(&error.to_string()))
+        let (content, checksum) = bytes.split_last_chunk().ok_or_else(short)?;
+        let guard = content.chunks(PIECE).fold(SEED, hash);
+        if guard != u64::from_le_bytes(*checksum) {
+            return Err(damaged("its checksum is wrong"));
+        }
+        let (body, _) = rest.split_last_chunk::<8>().ok_or_else(short)?;
+        let mut body = Reader::new(body);
+        let read: Self = body.get().map_err(|error| damaged(&error.to_string()))?;
+        Ok(Self { engine: body.rest().to_vec(), ..read })
     }
 }
 

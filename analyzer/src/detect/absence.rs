@@ -20,7 +20,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    image::{self, ImageError, as_json},
+    image::{ImageError, Reader, Writer, as_json},
     window::{Names, SeriesId},
 };
 
@@ -101,13 +101,13 @@ impl Analysis for SourceAbsence {
         (AnalyticState::Active, None)
     }
 
-    fn image(&self) -> Vec<u8> {
+    fn save(&self, image: &mut Writer<'_>) {
         let firing = self.firing.as_ref().map(|fired| Fired(fired.clone()));
-        image::encode(&(self.latest, self.seen, firing))
+        image.put(&(self.latest, self.seen, firing));
     }
 
-    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
-        let (latest, seen, firing): (_, _, Option<Fired>) = image::decode(image)?;
+    fn restore(&mut self, image: &mut Reader<'_>) -> Result<(), ImageError> {
+        let (latest, seen, firing): (_, _, Option<Fired>) = image.get()?;
         (self.latest, self.seen, self.firing) = (latest, seen, firing.map(|Fired(fired)| fired));
         Ok(())
     }

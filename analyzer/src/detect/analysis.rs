@@ -6,7 +6,7 @@ use kinetic_api::{anomaly::Anomaly, plan::AnalyticPlan, resources::topology::Ana
 
 use super::{finding::Closing, subjects::Slot, subjects::Subjects, verdict::Verdict};
 use crate::{
-    image::ImageError,
+    image::{ImageError, Reader, Writer},
     window::{Accumulator, Names, Scatter, SeriesId},
 };
 
@@ -43,11 +43,11 @@ pub trait Analysis: fmt::Debug + Send {
     /// Whether it can say anything, and why not.
     fn state(&self) -> (AnalyticState, Option<String>);
 
-    /// What it knows, for [`Self::restore`].
-    fn image(&self) -> Vec<u8>;
+    /// Writes what it knows, for [`Self::restore`].
+    fn save(&self, image: &mut Writer<'_>);
 
     /// Knows what an image of the same analytic tells; it has seen nothing so far.
-    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError>;
+    fn restore(&mut self, image: &mut Reader<'_>) -> Result<(), ImageError>;
 
     /// Takes edited parameters, which [`fits`](super::structure::fits) what it is, and keeps all it knows.
     fn edit(&mut self, plan: &AnalyticPlan);

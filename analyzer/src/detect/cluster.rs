@@ -30,7 +30,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    image::{self, ImageError},
+    image::{ImageError, Reader, Writer},
     window::{Accumulator, Name, Names, Scatter, SeriesId},
 };
 
@@ -427,12 +427,12 @@ impl Analysis for ClusterAnalysis {
         (AnalyticState::Active, reason)
     }
 
-    fn image(&self) -> Vec<u8> {
-        image::encode(&(&self.groups, &self.roster))
+    fn save(&self, image: &mut Writer<'_>) {
+        image.put(&(&self.groups, &self.roster));
     }
 
-    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
-        let (groups, roster) = image::decode::<(Groups, Roster<Feed>)>(image)?;
+    fn restore(&mut self, image: &mut Reader<'_>) -> Result<(), ImageError> {
+        let (groups, roster) = image.get::<(Groups, Roster<Feed>)>()?;
         self.groups = groups.named();
         self.roster.restore(roster);
         Ok(())

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     decode::MetricType,
-    image::{self, ImageError},
+    image::{ImageError, Reader, Writer},
     partition::Partition,
     window::{Accumulator, Names, Needs, SeriesId, TYPE_TAG, yields},
 };
@@ -115,15 +115,14 @@ impl Derived {
         self.partition = partition;
     }
 
-    /// What it knows, for [`Self::restore`].
-    #[must_use]
-    pub fn image(&self) -> Vec<u8> {
-        image::encode(&self.state)
+    /// Writes what it knows, for [`Self::restore`].
+    pub(crate) fn save(&self, image: &mut Writer<'_>) {
+        image.put(&self.state);
     }
 
     /// Knows what an image of the same analytic tells; it has seen nothing so far.
-    pub fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
-        self.state = image::decode(image)?;
+    pub(crate) fn restore(&mut self, image: &mut Reader<'_>) -> Result<(), ImageError> {
+        self.state = image.get()?;
         let entries = (0..).map(SeriesId).zip(&self.state.made);
         self.by_key = entries.filter_map(|(id, entry)| Some((entry.as_ref()?.key.clone(), id))).collect();
         Ok(())

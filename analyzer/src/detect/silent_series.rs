@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     decode::MetricType,
-    image::{self, ImageError, as_json},
+    image::{ImageError, Reader, Writer, as_json},
     window::{Names, SeriesId},
 };
 
@@ -208,15 +208,15 @@ impl Analysis for SeriesAbsence {
         (AnalyticState::Active, none.then(|| "no series has matched yet".into()))
     }
 
-    fn image(&self) -> Vec<u8> {
+    fn save(&self, image: &mut Writer<'_>) {
         let mut remembered: Vec<_> = self.remembered.iter().collect();
         remembered.sort_unstable_by_key(|(key, _)| *key);
-        image::encode(&(&self.known, &self.free, remembered, self.next_due_ms))
+        image.put(&(&self.known, &self.free, remembered, self.next_due_ms));
     }
 
-    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
+    fn restore(&mut self, image: &mut Reader<'_>) -> Result<(), ImageError> {
         let remembered: Vec<_>;
-        (self.known, self.free, remembered, self.next_due_ms) = image::decode(image)?;
+        (self.known, self.free, remembered, self.next_due_ms) = image.get()?;
         self.remembered = remembered.into_iter().collect();
         Ok(())
     }

@@ -25,7 +25,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    image::{self, ImageError},
+    image::{ImageError, Reader, Writer},
     window::{Names, SeriesId},
 };
 
@@ -200,12 +200,12 @@ impl Analysis for StddevAnalysis {
         }
     }
 
-    fn image(&self) -> Vec<u8> {
-        image::encode(&self.roster)
+    fn save(&self, image: &mut Writer<'_>) {
+        image.put(&self.roster);
     }
 
-    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
-        self.roster.restore(image::decode(image)?);
+    fn restore(&mut self, image: &mut Reader<'_>) -> Result<(), ImageError> {
+        self.roster.restore(image.get()?);
         Ok(())
     }
 

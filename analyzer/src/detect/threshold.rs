@@ -19,7 +19,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    image::{self, ImageError},
+    image::{ImageError, Reader, Writer},
     window::{Names, SeriesId},
 };
 
@@ -195,12 +195,12 @@ impl Analysis for ThresholdAnalysis {
         }
     }
 
-    fn image(&self) -> Vec<u8> {
-        image::encode(&self.roster)
+    fn save(&self, image: &mut Writer<'_>) {
+        image.put(&self.roster);
     }
 
-    fn restore(&mut self, image: &[u8]) -> Result<(), ImageError> {
-        self.roster.restore(image::decode(image)?);
+    fn restore(&mut self, image: &mut Reader<'_>) -> Result<(), ImageError> {
+        self.roster.restore(image.get()?);
         Ok(())
     }
 

@@ -153,12 +153,12 @@ pub(super) struct CheckpointMetrics {
 
 impl CheckpointMetrics {
     /// One of this size was written, or could not be.
-    pub(super) fn written(&self, success: bool, bytes: usize) {
+    pub(super) fn written(&self, bytes: Option<u64>) {
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        if success {
+        if let Some(bytes) = bytes {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             self.all.checkpoint_saved.get_or_create(&self.labels).set(number(now));
-            self.all.checkpoint_bytes.get_or_create(&self.labels).set(number(bytes as u64));
+            self.all.checkpoint_bytes.get_or_create(&self.labels).set(number(bytes));
         } else {
             self.all.checkpoint_failures.get_or_create(&self.labels).inc();
         }

@@ -23,7 +23,7 @@ impl Running {
             self.tell_saved(written);
         }
         if !self.unpublished && !self.lost.is_cancelled() {
-            saving.begin(|store| self.checkpoint(store));
+            saving.begin(|store, take| self.checkpoint(store).write(|image| self.engine.save(image), take));
         }
         self.saving = Some(saving);
     }
@@ -33,7 +33,7 @@ impl Running {
         let Some(mut saving) = self.saving.take() else { return };
         saving.wait().await;
         if !self.unpublished && !self.lost.is_cancelled() {
-            saving.begin(|store| self.checkpoint(store));
+            saving.begin(|store, take| self.checkpoint(store).write(|image| self.engine.save(image), take));
             if let Some(written) = saving.wait().await {
                 self.tell_saved(written);
             }
@@ -78,7 +78,7 @@ impl Running {
             firing: self.engine.firing(),
             handover: self.handover.clone(),
             producers: self.producers.clone(),
-            engine: self.engine.image(),
+            engine: Vec::new(),
         }
     }
 }

@@ -1,11 +1,10 @@
 //! When checkpoints are written, and how that goes.
 
-use std::{io, time::Duration};
+use std::{io, sync::mpsc, time::Duration};
 
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{metrics::CheckpointMetrics, store::Store};
-use crate::checkpoint::Checkpoint;
 
 /// How often a checkpoint is written at most …
 const EVERY: Duration = Duration::from_secs(10);
@@ -43,17 +42,20 @@ impl Saving {
         self.wait().await
     }
 
-    /// Makes a checkpoint and begins to write it; the one before has been written.
-    pub(super) fn begin(&mut self, make: impl FnOnce(&Store) -> Checkpoint) {
+    /// Makes a checkpoint, piece by piece, and has the pieces written meanwhile; the one before has been written.
+    pub(super) fn begin(&mut self, make: impl FnOnce(&Store, &mut dyn FnMut(Vec<u8>))) {
         let start = Instant::now();
-        let bytes = make(&self.store).encode();
-        self.due = Instant::now() + (start.elapsed() * SHARE).max(EVERY);
+        let (sender, pieces) = mpsc::channel();
         let (store, metrics) = (self.store.clone(), self.metrics.clone());
         self.writing = Some(tokio::task::spawn_blocking(move || {
-            let written = store.write(&bytes);
-            metrics.written(written.is_ok(), bytes.len());
-            written
+            let written = store.write(&pieces);
+            metrics.written(written.as_ref().ok().copied());
+            written.map(drop)
         }));
+        // Who writes no more has said why.
+        make(&self.store, &mut |piece| drop(sender.send(Some(piece))));
+        let _ = sender.send(None);
+        self.due = Instant::now() + (start.elapsed() * SHARE).max(EVERY);
     }
 
     /// Waits until what is being written is written.

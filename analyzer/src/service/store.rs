@@ -1,9 +1,10 @@
 //! Checkpoints as files: read at the start, replaced whole, set aside when they are of no use.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, mpsc::Receiver},
     time::SystemTime,
 };
 
@@ -59,15 +60,22 @@ impl Store {
         folder.join(format!("{stem}{}of{}.{EXTENSION}", partition.index(), partition.of()))
     }
 
-    /// Writes a checkpoint aside, syncs, renames, syncs the folder: a crash leaves the old one or the new one. Returns its size.
-    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a checkpoint aside, syncs, renames, syncs the folder: a crash leaves the old one or the new one. It comes in pieces, and is
+    /// whole with a None. Returns its size.
+    pub(super) fn write(&self, pieces: &Receiver<Option<Vec<u8>>>) -> io::Result<u64> {
         let path = self.path();
         let aside = path.with_extension("new");
         fs::create_dir_all(&self.folder)?;
-        fs::write(&aside, bytes)?;
-        fs::File::open(&aside)?.sync_all()?;
+        let mut file = fs::File::create(&aside)?;
+        let mut size = 0;
+        while let Some(piece) = pieces.recv().map_err(io::Error::other)? {
+            file.write_all(&piece)?;
+            size += piece.len() as u64;
+        }
+        file.sync_all()?;
         fs::rename(&aside, &path)?;
-        fs::File::open(&self.folder)?.sync_all()
+        fs::File::open(&self.folder)?.sync_all()?;
+        Ok(size)
     }
 
     /// The checkpoint of this generation; anything else is set aside. What cannot be read at all is told of, and done without.

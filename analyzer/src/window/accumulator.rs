@@ -27,7 +27,7 @@ pub struct Accumulator {
     last: f64,
     /// The first of them. Distances from it are summed up, and their squares: squares of the numbers themselves would lose all digits of
     /// a small spread around a large mean, while from one of the samples it is at most as many times too far as there are samples
-    /// (Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance", shifted data).
+    /// (Chan, Golub, `LeVeque` 1983, "Algorithms for computing the sample variance", shifted data).
     first: f64,
     distances: f64,
     squares: f64,

@@ -171,7 +171,9 @@ impl Windows {
     /// the others.
     #[inline]
     fn look_up(&self, batch: &mut [Sighting<'_>]) {
-        batch.iter().for_each(|sighting| self.registry.fetch(sighting.key));
+        for sighting in &*batch {
+            self.registry.fetch(sighting.key);
+        }
         for sighting in &mut *batch {
             sighting.meaning = self.registry.find(sighting.key);
             sighting.meaning.iter().for_each(|meaning| self.table.fetch(meaning.id));

@@ -7,7 +7,7 @@ use super::{Detector, HashMap};
 use crate::{
     decode::MetricType,
     detect::subjects::Subjects,
-    image::{self, ImageError},
+    image::{ImageError, Reader, Writer},
     partition::Partition,
     window::Window,
 };
@@ -16,56 +16,54 @@ use crate::{
 struct Saved<'a> {
     subjects: &'a Subjects,
     window: Option<Window>,
-    watches: Vec<Watched<'a>>,
+    watches: Vec<Watched<&'a str>>,
 }
 
-/// Of an analytic: its name; what it, and what it makes of series, knows; how many series it looks at, and one that it cannot.
-type Watched<'a> = (&'a str, Vec<u8>, Option<Vec<u8>>, usize, Option<MetricType>);
-
-/// The same, as it is read.
-type WatchedBefore = (String, Vec<u8>, Option<Vec<u8>>, usize, Option<MetricType>);
+/// Of an analytic: its name, how many series it looks at, and one that it cannot. What it knows follows after all of these, and what
+/// is known of the series that it makes, if it makes any.
+type Watched<Name> = (Name, usize, Option<MetricType>);
 
 #[derive(Deserialize)]
 struct Restored {
     subjects: Subjects,
     window: Option<Window>,
-    watches: Vec<WatchedBefore>,
+    watches: Vec<Watched<String>>,
 }
 
 impl Detector {
-    /// What it knows, for [`Self::restore`].
-    #[must_use]
-    pub fn image(&self) -> Vec<u8> {
-        let watches = self.watches.iter().map(|watch| {
-            let derived = watch.derived.as_ref().map(|derived| derived.image());
-            (&*watch.plan.name, watch.analysis.image(), derived, watch.bound, watch.unfit)
-        });
-        let watches = watches.collect();
-        image::encode(&Saved { subjects: &self.subjects, window: self.window, watches })
+    /// Writes what it knows, for [`Self::restore`].
+    pub(crate) fn save(&self, image: &mut Writer<'_>) {
+        let watches =
+            self.watches.iter().map(|watch| (&*watch.plan.name, watch.bound, watch.unfit)).collect();
+        image.put(&Saved { subjects: &self.subjects, window: self.window, watches });
+        for watch in &self.watches {
+            watch.analysis.save(image);
+            watch.derived.iter().for_each(|derived| derived.save(image));
+        }
     }
 
     /// The detector that an image was made of, for the same analytics.
     ///
     /// # Errors
     /// It is none of this version's, or of other analytics.
-    pub fn restore(
+    pub(crate) fn restore(
         plan: &TopologyPlan,
         source: usize,
         active_since: &HashMap<String, i64>,
         partition: Partition,
-        image: &[u8],
+        image: &mut Reader<'_>,
     ) -> Result<Self, ImageError> {
-        let Restored { subjects, window, watches } = image::decode(image)?;
+        let Restored { subjects, window, watches } = image.get()?;
         let mut detector =
             Self { subjects, window, ..Self::new(plan, source, active_since).owning(partition) };
         let known = detector.watches.iter().map(|watch| &watch.plan.name);
         if !known.eq(watches.iter().map(|(name, ..)| name)) {
             return Err(ImageError("it is of other analytics".into()));
         }
-        for (watch, (_, analysis, derived, bound, unfit)) in detector.watches.iter_mut().zip(watches) {
-            watch.analysis.restore(&analysis)?;
-            if let (Some(makes), Some(image)) = (&mut watch.derived, derived) {
-                makes.restore(&image)?;
+        for (watch, (_, bound, unfit)) in detector.watches.iter_mut().zip(watches) {
+            watch.analysis.restore(image)?;
+            if let Some(derived) = &mut watch.derived {
+                derived.restore(image)?;
             }
             (watch.bound, watch.unfit) = (bound, unfit);
         }

@@ -1,3 +1,5 @@
+use std::sync::mpsc;
+
 use kinetic_api::{
     anomaly::{AnalyticName, Finding, Found, State},
     plan::{OriginRule, SourcePlan},
@@ -78,7 +80,16 @@ fn checkpoint(store: &Store, generation: u64, firing: Vec<Anomaly>) -> Checkpoin
 }
 
 fn write(store: &Store, generation: u64, firing: Vec<Anomaly>) {
-    store.write(&checkpoint(store, generation, firing).encode()).unwrap();
+    write_bytes(store, checkpoint(store, generation, firing).encode());
+}
+
+fn write_bytes(store: &Store, bytes: Vec<u8>) {
+    let (sender, pieces) = mpsc::channel();
+    let size = bytes.len() as u64;
+    for piece in [Some(bytes), None] {
+        sender.send(piece).unwrap();
+    }
+    assert_eq!(store.write(&pieces).unwrap(), size);
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -105,6 +116,26 @@ fn what_is_written_is_read_and_stays() {
 }
 
 #[test]
+fn one_that_was_not_finished_leaves_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), 0, 1);
+    write(&store, 7, vec![anomaly("m")]);
+    let (sender, pieces) = mpsc::channel();
+    sender.send(Some(b"half".to_vec())).unwrap();
+    drop(sender);
+    assert!(store.write(&pieces).is_err());
+
+    std::os::unix::fs::symlink("/dev/full", folder.path().join(FOLDER).join("full")).unwrap();
+    fs::rename(folder.path().join(FOLDER).join("full"), store.path().with_extension("new")).unwrap();
+    let (sender, pieces) = mpsc::channel();
+    for piece in [Some(vec![1; 100_000]), None] {
+        sender.send(piece).unwrap();
+    }
+    assert_eq!(store.write(&pieces).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(store.load(7).checkpoint.unwrap().firing, [anomaly("m")]);
+}
+
+#[test]
 fn a_damaged_one_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path(), 0, 1);
@@ -112,7 +143,7 @@ fn a_damaged_one_is_set_aside() {
     for at in (0..whole.len()).step_by(13) {
         let mut bytes = whole.clone();
         bytes[at] ^= 4;
-        store.write(&bytes).unwrap();
+        write_bytes(&store, bytes);
         let loaded = store.load(7);
         assert!(loaded.checkpoint.is_none(), "byte {at}");
         assert!(loaded.aside[0].contains("set aside as"), "{:?}", loaded.aside);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Counters, Rates, Registry, Table, Watermark, WindowConfig, Windows};
 use crate::{
-    image::{self, ImageError},
+    image::{ImageError, Reader, Writer},
     window::{Names, SeriesId},
 };
 
@@ -31,11 +31,10 @@ struct Restored {
 }
 
 impl Windows {
-    /// What it knows, for [`Self::restore`].
-    #[must_use]
-    pub fn image(&self) -> Vec<u8> {
+    /// Writes what it knows, for [`Self::restore`].
+    pub(crate) fn save(&self, image: &mut Writer<'_>) {
         let Self { registry, table, rates, watermark, next, next_eviction_ms, counters, .. } = self;
-        image::encode(&Saved {
+        image.put(&Saved {
             known: registry.known(),
             table,
             rates,
@@ -43,16 +42,16 @@ impl Windows {
             next: *next,
             next_eviction_ms: *next_eviction_ms,
             counters: *counters,
-        })
+        });
     }
 
     /// The windows that an image was made of.
     ///
     /// # Errors
     /// It is none of this version's.
-    pub fn restore(config: WindowConfig, image: &[u8]) -> Result<Self, ImageError> {
+    pub(crate) fn restore(config: WindowConfig, image: &mut Reader<'_>) -> Result<Self, ImageError> {
         let Restored { known: (names, free), table, rates, watermark, next, next_eviction_ms, counters } =
-            image::decode(image)?;
+            image.get()?;
         let (rule, max_series) = (config.origin.clone(), config.max_series);
         Ok(Self {
             registry: Registry::restore(rule, max_series, names, free),
