@@ -13,15 +13,19 @@ const SHIFT: u32 = 46;
 /// A sketch of weighted numbers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Quantiles {
-    /// Key and weight, sorted by key, which orders like the values.
-    buckets: Vec<(i32, f64)>,
+    /// Key and weight, sorted by key, which orders like the values; each key once.
+    buckets: Vec<Bucket>,
+    /// What came since they were last sorted: to look for each number's bucket at once would cost a cache miss a step.
+    fresh: Vec<Bucket>,
 }
+
+type Bucket = (i32, f64);
 
 impl Quantiles {
     /// Enough for 32 powers of two with a value in each bucket.
     const MOST: usize = 2048;
-    /// Room for the first ones.
-    const FEW: usize = 8;
+    /// So many numbers are sorted in together.
+    const FRESH: usize = 16;
     /// Room that one which is used again keeps.
     const KEPT: usize = 64;
     /// How many of the lowest buckets become one when there are too many; percentiles in them lose precision.
@@ -30,57 +34,97 @@ impl Quantiles {
     /// Adds a finite number.
     #[inline]
     pub fn add(&mut self, number: f64, weight: f64) {
-        self.insert(key(number), weight);
+        self.insert((key(number), weight));
     }
 
     /// The value below which the share `q` (0 to 1) of the weight lies; None if there is none.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let total: f64 = self.buckets.iter().map(|(_, weight)| weight).sum();
+        let total: f64 = self.buckets.iter().chain(&self.fresh).map(|(_, weight)| weight).sum();
         let rank = q * (total - 1.0).max(0.0);
-        let mut below = 0.0;
-        for (key, weight) in &self.buckets {
+        let (mut below, mut highest) = (0.0, None);
+        for (key, weight) in self.sorted() {
             below += weight;
+            highest = Some(key);
             if below > rank {
-                return Some(middle(*key));
+                break;
             }
         }
         // Rounding alone can leave the rank at the total.
-        self.buckets.last().map(|(key, _)| middle(*key))
+        highest.map(middle)
     }
 
     /// Adds another's numbers.
     pub fn merge(&mut self, other: &Self) {
-        for (key, weight) in &other.buckets {
-            self.insert(*key, *weight);
+        for bucket in other.buckets.iter().chain(&other.fresh) {
+            self.insert(*bucket);
         }
     }
 
     /// Forgets all numbers; a few buckets' room stays.
     pub fn clear(&mut self) {
+        self.fresh.clear();
         self.buckets.clear();
         self.buckets.shrink_to(Self::KEPT);
     }
 
     #[inline]
-    fn insert(&mut self, key: i32, weight: f64) {
-        match self.buckets.binary_search_by_key(&key, |(k, _)| *k) {
-            Ok(at) => self.buckets[at].1 += weight,
-            Err(at) => {
-                if self.buckets.is_empty() {
-                    self.buckets.reserve(Self::FEW);
-                }
-                self.buckets.insert(at, (key, weight));
-                if self.buckets.len() > Self::MOST {
-                    self.collapse();
-                }
-            }
+    fn insert(&mut self, bucket: Bucket) {
+        if self.fresh.is_empty() {
+            self.fresh.reserve_exact(Self::FRESH);
+        }
+        self.fresh.push(bucket);
+        if self.fresh.len() >= Self::FRESH {
+            self.settle();
         }
     }
 
-    fn collapse(&mut self) {
-        let weight: f64 = self.buckets.drain(..Self::COLLAPSE).map(|(_, weight)| weight).sum();
-        self.buckets[0].1 += weight;
+    /// All of them in order of their keys, of which some may come twice.
+    fn sorted(&self) -> impl Iterator<Item = Bucket> {
+        let mut fresh = [(i32::MAX, 0.0); Self::FRESH];
+        let fresh_len = self.fresh.len().min(Self::FRESH);
+        fresh[..fresh_len].copy_from_slice(&self.fresh[..fresh_len]);
+        fresh[..fresh_len].sort_unstable_by_key(|(key, _)| *key);
+        let (mut fresh, mut settled) =
+            (fresh.into_iter().take(fresh_len).peekable(), self.buckets.iter().copied().peekable());
+        std::iter::from_fn(move || match (settled.peek(), fresh.peek()) {
+            (Some((first, _)), Some((second, _))) if first > second => fresh.next(),
+            (None, _) => fresh.next(),
+            _ => settled.next(),
+        })
+    }
+
+    /// Sorts what is fresh into the buckets.
+    fn settle(&mut self) {
+        let Self { buckets, fresh } = self;
+        fresh.sort_unstable_by_key(|(key, _)| *key);
+        fresh.dedup_by(|(key, weight), (before, sum)| {
+            let same = key == before;
+            *sum += if same { *weight } else { 0.0 };
+            same
+        });
+        // What has its bucket goes there; what is left moves in from the end, so that each bucket moves once.
+        let mut at = 0;
+        fresh.retain(|(key, weight)| {
+            at += buckets[at..].partition_point(|(other, _)| other < key);
+            let found = buckets.get_mut(at).filter(|(other, _)| other == key);
+            found.map(|(_, sum)| *sum += weight).is_none()
+        });
+        let (mut from, mut to) = (buckets.len(), buckets.len() + fresh.len());
+        buckets.resize(to, (0, 0.0));
+        while let Some(bucket) = fresh.pop() {
+            while from > 0 && buckets[from - 1].0 > bucket.0 {
+                (from, to) = (from - 1, to - 1);
+                buckets[to] = buckets[from];
+            }
+            to -= 1;
+            buckets[to] = bucket;
+        }
+        if buckets.len() > Self::MOST {
+            let lowest = buckets.len() - Self::MOST + Self::COLLAPSE - 1;
+            let weight: f64 = buckets.drain(..lowest).map(|(_, weight)| weight).sum();
+            buckets[0].1 += weight;
+        }
     }
 }
 
@@ -122,6 +166,19 @@ mod tests {
         }
 
         #[test]
+        fn each_key_has_one_bucket_in_order(keys in prop::collection::vec(-60_i32..60, 0..400)) {
+            let mut sketch = Quantiles::default();
+            let mut expected = std::collections::BTreeMap::new();
+            for (key, weight) in keys.iter().zip([1.0, 2.0, 3.0].into_iter().cycle()) {
+                sketch.insert((*key, weight));
+                *expected.entry(*key).or_insert(0.0) += weight;
+            }
+            prop_assert!(sketch.sorted().is_sorted_by_key(|(key, _)| key));
+            sketch.settle();
+            prop_assert_eq!(sketch.buckets, Vec::from_iter(expected));
+        }
+
+        #[test]
         fn the_order_of_keys_is_that_of_numbers(a in any::<f64>(), b in any::<f64>()) {
             prop_assume!(a.is_finite() && b.is_finite() && a < b);
             prop_assert!(key(a) <= key(b));
@@ -151,7 +208,7 @@ mod tests {
             sketch.add(1.01f64.powi(n - 5000), 1.0);
         }
         assert!(sketch.buckets.len() <= Quantiles::MOST);
-        let total: f64 = sketch.buckets.iter().map(|(_, weight)| weight).sum();
+        let total: f64 = sketch.sorted().map(|(_, weight)| weight).sum();
         assert_eq!(total, 10_000.0);
         let exact = 1.01f64.powi(9899 - 5000);
         assert!((sketch.quantile(0.99).unwrap() / exact - 1.0).abs() < 0.01);
