@@ -1,7 +1,7 @@
 //! The `kinetic` binary as a process: started, watched, interrupted by its pid.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -61,6 +61,16 @@ pub fn binary() -> PathBuf {
     let binary = profile.join("kinetic");
     assert!(binary.exists(), "{} is not built: cargo build --package kinetic", binary.display());
     binary
+}
+
+/// The arguments of `kinetic run` with these files, this data folder and further flags.
+#[must_use]
+pub fn run(resources: &Path, data: &Path, flags: &[&str]) -> Vec<OsString> {
+    let flags = flags.iter().map(OsString::from);
+    ["run".into(), "-f".into(), resources.into(), "--data".into(), data.into()]
+        .into_iter()
+        .chain(flags)
+        .collect()
 }
 
 /// Runs `kinetic` to its end.

@@ -12,7 +12,7 @@ use std::{
 
 use kinetic_tests::{
     feeds::Feeds,
-    process::{Ended, Kinetic, binary, eventually, free_port, incidents, kinetic_with_input},
+    process::{Ended, Kinetic, binary, eventually, free_port, incidents, kinetic_with_input, run},
     rabbitmq::RabbitMq,
 };
 use serde_json::Value;
@@ -49,19 +49,18 @@ fn over_a_broker_what_is_watched_for_changes_while_it_runs() {
     fs::write(&resources, HOSTS).unwrap();
     let port = free_port();
     let start = || {
-        Kinetic::start([
-            "run",
-            "-f",
-            resources.to_str().unwrap(),
-            "--data",
-            data.to_str().unwrap(),
-            "--statsd",
-            &format!("127.0.0.1:{port}"),
-            "--admin",
-            "off",
-            "--amqp",
-            broker.amqp_url("").trim_end_matches('/'),
-        ])
+        Kinetic::start(run(
+            &resources,
+            &data,
+            &[
+                "--statsd",
+                &format!("127.0.0.1:{port}"),
+                "--admin",
+                "off",
+                "--amqp",
+                broker.amqp_url("").trim_end_matches('/'),
+            ],
+        ))
     };
     let host = broker.amqp_url(VHOST);
     let web = format!("{host}/web");
@@ -193,17 +192,11 @@ fn in_one_process_the_admin_address_leads_to_the_analyzers() {
     let (resources, data) = (folder.path().join("resources.yaml"), folder.path().join("data"));
     fs::write(&resources, HOSTS).unwrap();
     let (port, admin) = (free_port(), free_port());
-    let mut kinetic = Kinetic::start([
-        "run",
-        "-f",
-        resources.to_str().unwrap(),
-        "--data",
-        data.to_str().unwrap(),
-        "--statsd",
-        &format!("127.0.0.1:{port}"),
-        "--admin",
-        &format!("127.0.0.1:{admin}"),
-    ]);
+    let mut kinetic = Kinetic::start(run(
+        &resources,
+        &data,
+        &["--statsd", &format!("127.0.0.1:{port}"), "--admin", &format!("127.0.0.1:{admin}")],
+    ));
     kinetic.wait_for("watching");
     let _feeds = Feeds::start(port);
     eventually("the slow host to be found", || states(&data) == ["firing"]);

@@ -6,7 +6,7 @@ use std::fs;
 
 use kinetic_tests::{
     load::Load,
-    process::{Kinetic, eventually, free_port, incidents},
+    process::{Kinetic, eventually, free_port, incidents, run},
 };
 use serde_json::Value;
 
@@ -17,17 +17,8 @@ fn edits_take_effect_and_broken_ones_do_not() {
     let text = include_str!("resources/load.yaml");
     fs::write(&resources, text).unwrap();
     let port = free_port();
-    let mut kinetic = Kinetic::start([
-        "run",
-        "-f",
-        resources.to_str().unwrap(),
-        "--data",
-        data.to_str().unwrap(),
-        "--statsd",
-        &format!("127.0.0.1:{port}"),
-        "--admin",
-        "off",
-    ]);
+    let mut kinetic =
+        Kinetic::start(run(&resources, &data, &["--statsd", &format!("127.0.0.1:{port}"), "--admin", "off"]));
     kinetic.wait_for("watching: loaded");
     let load = Load::start(port, 50);
     kinetic.wait_for("1 series");
@@ -63,17 +54,8 @@ fn a_topology_that_is_removed_resolves_what_fires() {
     let text = include_str!("resources/load.yaml").replace("above: 100", "above: 10");
     fs::write(&resources, &text).unwrap();
     let port = free_port();
-    let kinetic = Kinetic::start([
-        "run",
-        "-f",
-        resources.to_str().unwrap(),
-        "--data",
-        data.to_str().unwrap(),
-        "--statsd",
-        &format!("127.0.0.1:{port}"),
-        "--admin",
-        "off",
-    ]);
+    let kinetic =
+        Kinetic::start(run(&resources, &data, &["--statsd", &format!("127.0.0.1:{port}"), "--admin", "off"]));
     let _load = Load::start(port, 50);
     eventually("an incident", || data.join("kinetic.sqlite").exists() && incidents(&data).len() == 1);
     fs::write(&resources, text.replace("name: loaded", "name: other")).unwrap();

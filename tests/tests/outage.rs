@@ -6,7 +6,7 @@ use std::fs;
 
 use kinetic_tests::{
     load::Load,
-    process::{self, Kinetic, eventually, free_port, incidents},
+    process::{self, Kinetic, eventually, free_port, incidents, run},
     rabbitmq::RabbitMq,
 };
 use serde_json::Value;
@@ -20,12 +20,9 @@ fn a_broker_that_comes_back_is_used_again() {
     fs::write(&resources, include_str!("resources/load.yaml")).unwrap();
     let port = free_port();
     let args = |more: &[&str]| {
-        let mut args: Vec<String> = ["run", "-f"].map(String::from).to_vec();
-        args.extend([resources.to_str().unwrap(), "--data", data.to_str().unwrap()].map(String::from));
-        args.extend(["--statsd", &format!("127.0.0.1:{port}"), "--admin", "off"].map(String::from));
-        args.extend(["--amqp", url.trim_end_matches('/')].map(String::from));
-        args.extend(more.iter().map(ToString::to_string));
-        args
+        let statsd = format!("127.0.0.1:{port}");
+        let usual = ["--statsd", &statsd, "--admin", "off", "--amqp", url.trim_end_matches('/')];
+        run(&resources, &data, &[&usual, more].concat())
     };
 
     // Without an administrator the vhost must exist: the error says how.
@@ -77,19 +74,18 @@ fn a_broker_that_never_was_is_waited_for_but_holds_up_no_stop() {
     let folder = tempfile::tempdir().unwrap();
     let resources = folder.path().join("resources.yaml");
     fs::write(&resources, include_str!("resources/load.yaml")).unwrap();
-    let mut kinetic = Kinetic::start([
-        "run",
-        "-f",
-        resources.to_str().unwrap(),
-        "--data",
-        folder.path().join("data").to_str().unwrap(),
-        "--statsd",
-        &format!("127.0.0.1:{}", free_port()),
-        "--admin",
-        "off",
-        "--amqp",
-        &format!("amqp://127.0.0.1:{}", free_port()),
-    ]);
+    let mut kinetic = Kinetic::start(run(
+        &resources,
+        &folder.path().join("data"),
+        &[
+            "--statsd",
+            &format!("127.0.0.1:{}", free_port()),
+            "--admin",
+            "off",
+            "--amqp",
+            &format!("amqp://127.0.0.1:{}", free_port()),
+        ],
+    ));
     kinetic.wait_for("it is tried again for ever");
     kinetic.wait_for("kinetic is running");
     let (status, said) = kinetic.interrupt();

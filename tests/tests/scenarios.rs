@@ -126,16 +126,7 @@ fn every_anomaly_is_one_incident_and_one_mail_in_process() {
             (folder.path().join("lines"), folder.path().join("truth.json"), folder.path().join("data"));
         generate(scenario, &["--out", lines.to_str().unwrap()], &truth);
         let resources = resources();
-        let args = [
-            "run",
-            "-f",
-            resources.to_str().unwrap(),
-            "--data",
-            data.to_str().unwrap(),
-            "--statsd",
-            "-",
-            "--once",
-        ];
+        let args = process::run(&resources, &data, &["--statsd", "-", "--once"]);
         process::kinetic_with_input(args, File::open(&lines).unwrap()).expect_success();
         check(scenario, analytic, &outcome(&data, &truth));
     }
@@ -161,19 +152,8 @@ fn every_anomaly_is_one_incident_and_one_mail_over_rabbitmq() {
         .unwrap();
         let admin = broker.admin_url();
         let run = |once: &str| {
-            process::kinetic([
-                "run",
-                "-f",
-                resources.to_str().unwrap(),
-                "--data",
-                data.to_str().unwrap(),
-                "--amqp",
-                url,
-                "--amqp-admin",
-                &admin,
-                once,
-            ])
-            .expect_success()
+            let flags = ["--amqp", url, "--amqp-admin", &admin, once];
+            process::kinetic(process::run(&resources, &data, &flags)).expect_success()
         };
         // The first run makes the vhost and its streams; clients declare nothing.
         run("--once");

@@ -14,7 +14,7 @@ use std::{fs, path::Path};
 use jiff::Timestamp;
 use kinetic_tests::{
     peers,
-    process::{Kinetic, free_port},
+    process::{Kinetic, free_port, run},
     rabbitmq::RabbitMq,
 };
 
@@ -49,29 +49,28 @@ fn what_real_clients_send_is_understood_to_the_digit() {
     let resources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/resources.yaml");
     let at = |port: u16| format!("127.0.0.1:{port}");
     let amqp = broker.amqp_url("");
-    let mut kinetic = Kinetic::start([
-        "run",
-        "-f",
-        resources.to_str().unwrap(),
-        "--data",
-        folder.path().join("data").to_str().unwrap(),
-        "--amqp",
-        amqp.trim_end_matches('/'),
-        "--amqp-admin",
-        &broker.admin_url(),
-        "--statsd",
-        &at(lines),
-        "--statsd-profile",
-        "udp",
-        "--collectd",
-        &at(packets),
-        "--collectd-profile",
-        "packets",
-        "--collectd-auth-file",
-        users.to_str().unwrap(),
-        "--admin",
-        &at(admin),
-    ]);
+    let mut kinetic = Kinetic::start(run(
+        &resources,
+        &folder.path().join("data"),
+        &[
+            "--amqp",
+            amqp.trim_end_matches('/'),
+            "--amqp-admin",
+            &broker.admin_url(),
+            "--statsd",
+            &at(lines),
+            "--statsd-profile",
+            "udp",
+            "--collectd",
+            &at(packets),
+            "--collectd-profile",
+            "packets",
+            "--collectd-auth-file",
+            users.to_str().unwrap(),
+            "--admin",
+            &at(admin),
+        ],
+    ));
     kinetic.wait_for("watching all");
     let start = (Timestamp::now().as_second() - 600).div_euclid(WINDOW_S) * WINDOW_S;
     let place = Place { broker: &broker, vhost: "test.local.clients", packets, lines, start };

@@ -4,7 +4,7 @@ use std::{fs, net::UdpSocket, sync::Mutex, thread::sleep, time::Duration};
 
 use kinetic_tests::{
     http::{get, metric},
-    process::{Kinetic, eventually, free_port, incidents},
+    process::{Kinetic, eventually, free_port, incidents, run},
 };
 use tempfile::TempDir;
 
@@ -25,13 +25,10 @@ impl Victim {
         fs::create_dir(folder.path().join("resources")).unwrap();
         fs::write(folder.path().join("resources/shop.yaml"), include_str!("resources.yaml")).unwrap();
         let (statsd, collectd, admin) = (free_port(), free_port(), free_port());
-        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        let mut args: Vec<String> =
-            ["run", "-f", &path("resources"), "--data", &path("data")].map(String::from).to_vec();
-        for (flag, port) in [("--statsd", statsd), ("--collectd", collectd), ("--admin", admin)] {
-            args.extend([flag.to_owned(), format!("127.0.0.1:{port}")]);
-        }
-        args.extend(flags.iter().map(ToString::to_string));
+        let at = [statsd, collectd, admin].map(|port| format!("127.0.0.1:{port}"));
+        let usual = ["--statsd", &at[0], "--collectd", &at[1], "--admin", &at[2]];
+        let args =
+            run(&folder.path().join("resources"), &folder.path().join("data"), &[&usual, flags].concat());
         let process = Mutex::new(Kinetic::start(args));
         let victim = Self { statsd, collectd, admin, process, folder };
         eventually("it to be ready", || get(admin, "/readyz").is_some_and(|(status, _)| status == 200));
