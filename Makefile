@@ -7,7 +7,7 @@ DURATION ?=
 SEED ?=
 KILLS ?= 200
 
-.PHONY: help demo test soak lint bench crds
+.PHONY: help demo test soak fuzz lint bench crds
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -24,6 +24,9 @@ soak: ## kill analyzer, alert service and broker 200 times at random moments (SE
 	cargo build --package kinetic
 	@KINETIC_SOAK_SEED='$(or $(SEED),$(shell date +%s))' KINETIC_SOAK_KILLS='$(KILLS)' \
 	cargo test --package kinetic-tests --test soak -- --nocapture kills_change_nothing
+
+fuzz: ## run each decoder's fuzz target (SECONDS=60)
+	@SECONDS_EACH='$(SECONDS)' scripts/fuzz
 
 lint: ## formatting, clippy and the policy for dependencies, as CI runs them
 	cargo fmt --all --check

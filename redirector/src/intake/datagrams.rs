@@ -12,12 +12,11 @@ const MAX_DATAGRAM: usize = 65_535;
 mod together {
     use std::{
         io::{self, IoSliceMut},
-        net::IpAddr,
+        net::{IpAddr, UdpSocket},
         os::fd::AsRawFd,
     };
 
     use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
-    use tokio::{io::Interest, net::UdpSocket};
 
     use super::MAX_DATAGRAM;
 
@@ -45,7 +44,7 @@ mod together {
         ) -> io::Result<bool> {
             let mut received = 0;
             while received < most {
-                match socket.try_io(Interest::READABLE, || self.once(socket, &mut take)) {
+                match self.once(socket, &mut take) {
                     Ok(taken) => received += taken,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                     Err(error) => return Err(error),
@@ -84,9 +83,10 @@ mod together {
 
 #[cfg(not(target_os = "linux"))]
 mod one_by_one {
-    use std::{io, net::IpAddr};
-
-    use tokio::net::UdpSocket;
+    use std::{
+        io,
+        net::{IpAddr, UdpSocket},
+    };
 
     use super::MAX_DATAGRAM;
 
@@ -107,7 +107,7 @@ mod one_by_one {
             mut take: impl FnMut(IpAddr, &[u8]),
         ) -> io::Result<bool> {
             for _ in 0..most {
-                match socket.try_recv_from(&mut self.0) {
+                match socket.recv_from(&mut self.0) {
                     Ok((length, sender)) => take(sender.ip(), &self.0[..length]),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                     Err(error) => return Err(error),
@@ -120,26 +120,31 @@ mod one_by_one {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::IpAddr, time::Duration};
-
-    use tokio::{net::UdpSocket, time::timeout};
+    use std::{
+        net::{IpAddr, UdpSocket},
+        thread::sleep,
+        time::{Duration, Instant},
+    };
 
     use super::*;
 
     /// So many of whatever length as even the smallest receive buffer holds, one of them the largest that there is.
-    #[tokio::test]
-    async fn each_comes_whole_and_in_order() {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    #[test]
+    fn each_comes_whole_and_in_order() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = socket.local_addr().unwrap();
         let sent: Vec<Vec<u8>> =
             (0..100_u8).map(|n| vec![n; if n == 50 { 65_507 } else { usize::from(n) * 7 }]).collect();
         for datagram in &sent {
-            sender.send_to(datagram, to).await.unwrap();
+            sender.send_to(datagram, to).unwrap();
         }
         let (mut datagrams, mut received) = (Datagrams::new(), Vec::new());
+        let start = Instant::now();
         while received.len() < sent.len() {
-            timeout(Duration::from_secs(20), socket.readable()).await.unwrap().unwrap();
+            assert!(start.elapsed() < Duration::from_secs(20));
+            sleep(Duration::from_millis(1));
             datagrams
                 .receive(&socket, 64, |from, datagram| {
                     assert_eq!(from, IpAddr::from([127, 0, 0, 1]));

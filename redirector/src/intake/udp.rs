@@ -1,16 +1,18 @@
 //! statsd over UDP. The reader never waits for the bus: what it cannot hand over it drops and counts.
 //!
 //! Datagrams are read in bursts without waking between them, and appended to their sender's batch in place; the clock is read once a burst.
-//! After a burst the reader rests for a moment, so that a busy socket wakes it and those behind it a few hundred times a second however many
-//! packets come, while an idle one costs nothing. All batches are closed together, 20 ms after the first was opened.
+//! After a burst the reader rests for a moment, so that a busy socket costs a few hundred wakings a second however many packets come. Only
+//! when a burst finds nothing it waits for the socket, so that an idle one costs nothing: while a runtime watches a socket, each packet
+//! wakes a thread of its, whether anybody waits for it or not. All batches are closed together, 20 ms after the first was opened.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    time::Duration,
+};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::{
-    net::UdpSocket,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -47,7 +49,7 @@ pub(super) fn bind(
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
         socket.set_nonblocking(true)?;
         socket.bind(&addr.into())?;
-        let socket = UdpSocket::from_std(socket.into())?;
+        let socket = UdpSocket::from(socket);
         let bound = socket.local_addr()?;
         Ok((socket, bound))
     };
@@ -64,6 +66,7 @@ pub(super) async fn serve(
     let mut reader = Reader {
         rest: Rest::new(SockRef::from(&socket).recv_buffer_size().unwrap_or_default()),
         socket,
+        again: None,
         datagrams: Datagrams::new(),
         senders: Senders::default(),
         out: Out { hand_over, metrics, last_log: None },
@@ -78,20 +81,16 @@ pub(super) async fn serve(
                 reader.close_all();
                 due = None;
             }
-            ready = reader.socket.readable() => {
-                let read = ready.and_then(|()| reader.burst());
+            ready = reader.ready() => {
+                if let Err(error) = ready.and_then(|()| reader.burst()) {
+                    tracing::warn!(%error, "cannot read statsd datagrams; trying again");
+                    reader.again = Some(Instant::now() + PAUSE);
+                }
                 if due.is_none() && !reader.senders.is_empty() {
                     due = Some(Instant::now() + MAX_AGE);
                 }
-                match read {
-                    Ok(true) => sleep(reader.rest.length).await,
-                    // The bursts of a socket that is never empty must not keep others waiting.
-                    Ok(false) => tokio::task::yield_now().await,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot read statsd datagrams; trying again");
-                        sleep(PAUSE).await;
-                    }
-                }
+                // The bursts of a socket that is never empty must not keep others waiting.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -101,6 +100,8 @@ pub(super) async fn serve(
 struct Reader {
     rest: Rest,
     socket: UdpSocket,
+    /// When to look at the socket again; None: when there is something.
+    again: Option<Instant>,
     datagrams: Datagrams,
     senders: Senders,
     out: Out,
@@ -139,12 +140,23 @@ struct Out {
 }
 
 impl Reader {
-    /// Reads what is there, up to [`BURST`] datagrams; whether that was all.
-    fn burst(&mut self) -> io::Result<bool> {
-        let Self { rest, socket, datagrams, senders, out } = self;
+    /// Waits until it is time to read. Cancel-safe.
+    async fn ready(&self) -> io::Result<()> {
+        if let Some(at) = self.again {
+            sleep_until(at).await;
+            return Ok(());
+        }
+        // The runtime watches a second handle of the socket, which goes when the wait is over.
+        tokio::net::UdpSocket::from_std(self.socket.try_clone()?)?.readable().await
+    }
+
+    /// Reads what is there, up to [`BURST`] datagrams, and says when to look again.
+    fn burst(&mut self) -> io::Result<()> {
+        let Self { rest, socket, again, datagrams, senders, out } = self;
         let now = now_ms();
         let (mut packets, mut bytes) = (0, 0);
-        let emptied = datagrams.receive(socket, BURST, |sender, datagram| {
+        *again = None;
+        let received = datagrams.receive(socket, BURST, |sender, datagram| {
             packets += 1;
             bytes += datagram.len() as u64;
             senders.push(sender.to_canonical(), datagram, now, |batch| out.put(batch));
@@ -152,7 +164,12 @@ impl Reader {
         out.metrics.packets.inc_by(packets);
         out.metrics.bytes(Transport::Udp).inc_by(bytes);
         rest.adapt(packets);
-        emptied
+        let emptied = received?;
+        if packets > 0 {
+            let pause = if emptied { rest.length } else { Duration::ZERO };
+            *again = Some(Instant::now() + pause);
+        }
+        Ok(())
     }
 
     fn close_all(&mut self) {

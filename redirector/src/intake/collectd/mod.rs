@@ -19,6 +19,7 @@ mod users;
 
 use std::{net::SocketAddr, time::Duration};
 
+use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::metrics::CollectdMetrics;
@@ -44,7 +45,15 @@ impl CollectdIntake {
 
     /// Takes packets on `addr` from now on, as far as `guard` lets them in; port 0 stands for any free one. Gives the address bound.
     pub fn listen(&self, addr: SocketAddr, guard: Guard) -> Result<SocketAddr, IntakeError> {
-        let (socket, bound) = bind_udp(addr, protocol::COLLECTD.name, "--collectd")?;
+        let (protocol, flag) = (protocol::COLLECTD.name, "--collectd");
+        let (socket, bound) = bind_udp(addr, protocol, flag)?;
+        let socket = UdpSocket::from_std(socket).map_err(|reason| IntakeError::Listen {
+            protocol,
+            transport: "UDP",
+            addr,
+            flag,
+            reason,
+        })?;
         self.pipeline
             .spawn(|hand_over, metrics, cancel| udp::serve(socket, guard, hand_over, metrics, cancel));
         Ok(bound)
