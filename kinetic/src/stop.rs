@@ -1,5 +1,7 @@
 //! SIGTERM and Ctrl-C: the first drains, the second ends at once.
 
+use std::io::{self, Write};
+
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,8 +21,9 @@ pub(crate) fn on_signal() -> anyhow::Result<CancellationToken> {
             if first.is_cancelled() {
                 std::process::exit(130);
             }
-            eprintln!("stopping: finishing what was taken (again to end at once)");
             first.cancel();
+            // Nobody may be left to read it.
+            let _ = writeln!(io::stderr(), "stopping: finishing what was taken (again to end at once)");
         }
     });
     Ok(stop)

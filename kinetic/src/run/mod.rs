@@ -15,7 +15,13 @@ pub(crate) mod progress;
 pub(crate) mod supervisor;
 pub(crate) mod vhosts;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use kinetic_alert::{AlertConfig, AlertService, Clock};
@@ -183,7 +189,7 @@ fn report(reload: &Reload) {
         Reload::Applied { changes } => info!(%changes, "the edit was read"),
         Reload::Broken(problems) => {
             for problem in problems {
-                eprintln!("{problem}");
+                let _ = writeln!(io::stderr(), "{problem}");
             }
             error!(problems = problems.len(), "the edit is broken: everything stays as it was");
         }

@@ -1,6 +1,10 @@
 //! What a person at the terminal sees: on standard output, a line for what they came for.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    time::Duration,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use kinetic_alert::IncidentEvent;
@@ -131,5 +135,7 @@ fn line(event: &IncidentEvent) -> Option<String> {
 }
 
 fn say(line: &str) {
-    println!("{}  {line}", Timestamp::now().to_zoned(TimeZone::UTC).strftime("%H:%M:%S"));
+    let now = Timestamp::now().to_zoned(TimeZone::UTC);
+    // Whoever read it may be gone: no reason to stop.
+    let _ = writeln!(io::stdout(), "{}  {line}", now.strftime("%H:%M:%S"));
 }
