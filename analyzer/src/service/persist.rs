@@ -22,9 +22,7 @@ impl Running {
         if let Some(written) = saving.written().await {
             self.tell_saved(written);
         }
-        if !self.unpublished && !self.lost.is_cancelled() {
-            saving.begin(|store, take| self.checkpoint(store).write(|image| self.engine.save(image), take));
-        }
+        self.begin_to_save(&mut saving);
         self.saving = Some(saving);
     }
 
@@ -32,13 +30,18 @@ impl Running {
     pub(super) async fn save_now(&mut self) {
         let Some(mut saving) = self.saving.take() else { return };
         saving.wait().await;
-        if !self.unpublished && !self.lost.is_cancelled() {
-            saving.begin(|store, take| self.checkpoint(store).write(|image| self.engine.save(image), take));
-            if let Some(written) = saving.wait().await {
-                self.tell_saved(written);
-            }
+        self.begin_to_save(&mut saving);
+        if let Some(written) = saving.wait().await {
+            self.tell_saved(written);
         }
         self.saving = Some(saving);
+    }
+
+    /// Unless what was found is not published yet, or the partition is another's.
+    fn begin_to_save(&self, saving: &mut Saving) {
+        if !self.unpublished && !self.lost.is_cancelled() {
+            saving.begin(|store, take| self.checkpoint(store).write(|image| self.engine.save(image), take));
+        }
     }
 
     /// The last checkpoint before a stop. Messages that wait for a tick were not taken in; they are read again.

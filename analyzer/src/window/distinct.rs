@@ -1,10 +1,10 @@
 //! How many distinct members a set has, in bounded memory.
 
-use std::hint::black_box;
+use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use super::hash::hash;
+use super::{hash::hash, places::Places};
 
 /// Fixed, so that every machine and every run gives the same estimate.
 const SEED: u64 = 0;
@@ -15,10 +15,7 @@ const SEED: u64 = 0;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(into = "Saved", from = "Saved")]
 pub struct Distinct {
-    /// A power of two of places, three quarters of them taken at most: a hash is where its lowest bits say, or in one of the next
-    /// places. 0 is none.
-    hashes: Vec<u64>,
-    len: usize,
+    hashes: Places<NonZeroU64>,
     /// Every hash below it is kept; none at or above it.
     threshold: u64,
 }
@@ -29,7 +26,7 @@ struct Saved(u64, Vec<u64>);
 
 impl From<Distinct> for Saved {
     fn from(distinct: Distinct) -> Self {
-        let mut hashes: Vec<_> = distinct.kept().collect();
+        let mut hashes: Vec<_> = distinct.hashes.iter().map(NonZeroU64::get).collect();
         hashes.sort_unstable();
         Self(distinct.threshold, hashes)
     }
@@ -48,7 +45,7 @@ impl From<Saved> for Distinct {
 
 impl Default for Distinct {
     fn default() -> Self {
-        Self { hashes: vec![0; Self::FEW], len: 0, threshold: u64::MAX }
+        Self { hashes: Places::with_room(Self::FEW), threshold: u64::MAX }
     }
 }
 
@@ -62,7 +59,7 @@ impl Distinct {
     /// Fetches into the cache where a member is, if it is in.
     #[inline]
     pub(super) fn fetch(&self, member: &[u8]) {
-        black_box(self.hashes.get(self.place(hash(SEED, member))).copied());
+        self.hashes.fetch(hash(SEED, member));
     }
 
     /// Adds a member.
@@ -73,80 +70,42 @@ impl Distinct {
     /// How many distinct members there were.
     #[must_use]
     pub fn estimate(&self) -> f64 {
-        let kept = self.len as f64;
+        let kept = self.hashes.len() as f64;
         if self.threshold == u64::MAX { kept } else { kept / (self.threshold as f64 / u64::MAX as f64) }
     }
 
     /// Adds another's members.
     pub fn merge(&mut self, other: &Self) {
         self.lower(other.threshold);
-        for hash in other.kept() {
-            self.insert(hash);
+        for hash in other.hashes.iter() {
+            self.insert(hash.get());
         }
     }
 
     /// Forgets all members; room for as many as there were stays, unless that is far more than they took.
     pub fn clear(&mut self) {
-        if self.hashes.len() > Self::KEPT.max(6 * self.len) {
+        if self.hashes.room() > Self::KEPT.max(6 * self.hashes.len()) {
             *self = Self::default();
         } else {
-            self.hashes.fill(0);
-            (self.len, self.threshold) = (0, u64::MAX);
+            self.hashes.clear();
+            self.threshold = u64::MAX;
         }
     }
 
     fn insert(&mut self, hash: u64) {
-        let hash = hash.max(1);
-        if hash < self.threshold && self.put(hash) {
-            self.len += 1;
-            if self.len > Self::MOST {
-                let mut all: Vec<u64> = self.kept().collect();
-                let (_, middle, _) = all.select_nth_unstable(Self::MOST / 2);
-                self.lower(*middle);
-            } else if 4 * self.len > 3 * self.hashes.len() {
-                self.rebuild(2 * self.hashes.len(), |_| true);
-            }
+        let hash = NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN);
+        if hash.get() < self.threshold && self.hashes.insert(hash) && self.hashes.len() > Self::MOST {
+            let mut all: Vec<_> = self.hashes.iter().map(NonZeroU64::get).collect();
+            let (_, middle, _) = all.select_nth_unstable(Self::MOST / 2);
+            self.lower(*middle);
         }
     }
 
     fn lower(&mut self, threshold: u64) {
         if threshold < self.threshold {
             self.threshold = threshold;
-            self.rebuild(self.hashes.len(), |hash| hash < threshold);
+            self.hashes.rebuild(self.hashes.room(), |hash| hash.get() < threshold);
         }
-    }
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the lower bits are as good as all")]
-    fn place(&self, hash: u64) -> usize {
-        hash as usize & (self.hashes.len() - 1)
-    }
-
-    /// Whether it was not there.
-    #[inline]
-    fn put(&mut self, hash: u64) -> bool {
-        let mut place = self.place(hash);
-        while self.hashes[place] != 0 {
-            if self.hashes[place] == hash {
-                return false;
-            }
-            place = (place + 1) & (self.hashes.len() - 1);
-        }
-        self.hashes[place] = hash;
-        true
-    }
-
-    fn rebuild(&mut self, room: usize, stays: impl Fn(u64) -> bool) {
-        let before = std::mem::replace(&mut self.hashes, vec![0; room]);
-        self.len = 0;
-        for hash in before.into_iter().filter(|hash| *hash != 0 && stays(*hash)) {
-            self.put(hash);
-            self.len += 1;
-        }
-    }
-
-    fn kept(&self) -> impl Iterator<Item = u64> {
-        self.hashes.iter().copied().filter(|hash| *hash != 0)
     }
 }
 
@@ -174,7 +133,7 @@ mod tests {
     fn close_when_large_and_bounded() {
         let mut distinct = of(0..600_000);
         distinct.merge(&of(400_000..1_000_000));
-        assert!(distinct.len <= Distinct::MOST);
+        assert!(distinct.hashes.len() <= Distinct::MOST);
         let error = distinct.estimate() / 1e6 - 1.0;
         assert!(error.abs() < 0.05, "{error}");
     }

@@ -21,6 +21,7 @@ mod look;
 pub mod names;
 pub mod needs;
 mod open;
+mod places;
 pub mod quantiles;
 pub mod rates;
 mod registry;

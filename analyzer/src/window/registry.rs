@@ -18,9 +18,6 @@ use super::{
 };
 use crate::decode::{MetricType, bad_line::BadLineReason, cut::Line, origin, series, statsd::Samples};
 
-/// So many lines are looked up together.
-pub(super) const BATCH: usize = 32;
-
 /// Every known series, and the spellings that lead to it.
 #[derive(Debug)]
 pub(super) struct Registry {

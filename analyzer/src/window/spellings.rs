@@ -1,22 +1,16 @@
-//! Spellings of series, and what each means.
-//!
-//! One table of entries of sixteen bytes, four to a cache line: a key leads to its entry, or to one of the next few (open addressing,
-//! linear probing), so that a look-up waits for memory once. For a batch, entries are fetched ahead.
+//! Spellings of series, and what each means: sixteen bytes each, found by their keys.
 
-use std::hint::black_box;
-
-use super::{sink::SeriesId, spelled::Key};
+use super::{
+    places::{Numbered, Places},
+    sink::SeriesId,
+    spelled::Key,
+};
 use crate::decode::MetricType;
-
-/// A table has room for so many at least.
-const LEAST: usize = 16;
 
 /// Known spellings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spellings {
-    /// A power of two of them, of which two thirds at most are taken; none before the first.
-    entries: Vec<Option<Entry>>,
-    len: usize,
+    entries: Places<Entry>,
     /// The weights that occur, few as they are.
     weights: Vec<f64>,
 }
@@ -38,30 +32,29 @@ struct Entry {
     kind: MetricType,
 }
 
+impl Numbered for Entry {
+    #[inline]
+    fn number(&self) -> u64 {
+        self.key.number()
+    }
+}
+
 impl Spellings {
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.entries.len()
     }
 
     /// Fetches the entry of a spelling into the cache.
     #[inline]
     pub(super) fn fetch(&self, key: Key) {
-        if let Some(entry) = self.entries.get(self.place(key)) {
-            black_box(entry.is_some());
-        }
+        self.entries.fetch(key.number());
     }
 
     /// What a spelling means, if it is known.
     #[inline]
     pub(super) fn find(&self, key: Key) -> Option<Meaning> {
-        let mut place = self.place(key);
-        loop {
-            let entry = (*self.entries.get(place)?)?;
-            if entry.key == key {
-                return Some(self.meaning(entry));
-            }
-            place = self.after(place);
-        }
+        let Entry { id, kind, weight, .. } = self.entries.find(key.number())?;
+        Some(Meaning { id, kind, weight: self.weights[usize::from(weight)] })
     }
 
     /// Remembers a spelling that is not known. One for whose weight there is no room is not remembered: it is read each time.
@@ -71,56 +64,18 @@ impl Spellings {
         if known.is_none() {
             self.weights.push(meaning.weight);
         }
-        if 3 * (self.len + 1) > 2 * self.entries.len() {
-            self.rebuild(2 * (self.len + 1), |_| true);
-        }
-        self.put(Entry { key, id: meaning.id, weight, kind: meaning.kind });
+        self.entries.insert(Entry { key, id: meaning.id, weight, kind: meaning.kind });
     }
 
     /// Forgets all spellings of series that are not `kept`.
     pub(super) fn retain(&mut self, kept: impl Fn(SeriesId) -> bool) {
-        let len = self.entries.iter().flatten().filter(|entry| kept(entry.id)).count();
-        self.rebuild(2 * len, |entry| kept(entry.id));
+        let stay = self.entries.iter().filter(|entry| kept(entry.id)).count();
+        self.entries.rebuild(2 * stay, |entry| kept(entry.id));
     }
 
     /// Forgets all spellings.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
-    }
-
-    fn rebuild(&mut self, room: usize, kept: impl Fn(&Entry) -> bool) {
-        let room = room.max(LEAST).next_power_of_two();
-        let before = std::mem::replace(&mut self.entries, vec![None; room]);
-        self.len = 0;
-        for entry in before.into_iter().flatten().filter(kept) {
-            self.put(entry);
-        }
-    }
-
-    fn put(&mut self, entry: Entry) {
-        let mut place = self.place(entry.key);
-        while self.entries[place].is_some() {
-            place = self.after(place);
-        }
-        self.entries[place] = Some(entry);
-        self.len += 1;
-    }
-
-    /// Where the entry of a key is, unless another was there first. Beyond the table while that is empty.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the lower bits are as good as all")]
-    fn place(&self, key: Key) -> usize {
-        key.number() as usize & self.entries.len().wrapping_sub(1)
-    }
-
-    #[inline]
-    fn after(&self, place: usize) -> usize {
-        (place + 1) & self.entries.len().wrapping_sub(1)
-    }
-
-    #[inline]
-    fn meaning(&self, entry: Entry) -> Meaning {
-        Meaning { id: entry.id, kind: entry.kind, weight: self.weights[usize::from(entry.weight)] }
     }
 }
 
@@ -148,10 +103,10 @@ mod tests {
         }
         assert_eq!(spellings.len(), 3_000);
         assert!((0..3_000).all(|n| spellings.find(key(n)) == Some(meaning(n))));
-        let before = spellings.entries.len();
+        let before = spellings.entries.room();
         spellings.retain(|id| id.0 % 10 == 0);
         assert_eq!(spellings.len(), 300);
-        assert!(spellings.entries.len() < before / 5);
+        assert!(spellings.entries.room() <= before / 4);
         for n in 0..3_000 {
             assert_eq!(spellings.find(key(n)), (n % 10 == 0).then(|| meaning(n)));
         }

@@ -11,7 +11,7 @@ use super::{
     counters::Counters,
     labelled_spellings::LabelledSpellings,
     rates::Rates,
-    registry::{BATCH, Found, Registry, Sender, Sighting},
+    registry::{Found, Registry, Sender, Sighting},
     sink::{SeriesId, Window, WindowSink},
     spelled::Key,
     spellings::Meaning,
@@ -25,6 +25,8 @@ use crate::decode::{
     statsd::{self, Entry, Samples, Values},
 };
 
+/// So many lines are looked up together.
+const BATCH: usize = 32;
 /// The last millisecond of the year 9999: no sample is later.
 const MAX_TIME_MS: i64 = 253_402_300_799_999;
 /// A longer run of empty windows is not reported whole.

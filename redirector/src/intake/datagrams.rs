@@ -1,5 +1,10 @@
 //! Receives UDP datagrams, many a system call where the system offers that (recvmmsg(2)).
 
+use std::{
+    io,
+    net::{IpAddr, UdpSocket},
+};
+
 #[cfg(not(target_os = "linux"))]
 pub(super) use one_by_one::Datagrams;
 #[cfg(target_os = "linux")]
@@ -35,25 +40,12 @@ mod together {
             Self(vec![0; TOGETHER * DISTANCE])
         }
 
-        /// Gives `take` what the socket holds, up to `most` datagrams or a few more, each with its sender. Whether that was all.
-        pub(in super::super) fn receive(
+        /// Gives `take` some of what the socket holds, and says how many.
+        pub(super) fn once(
             &mut self,
             socket: &UdpSocket,
-            most: usize,
-            mut take: impl FnMut(IpAddr, &[u8]),
-        ) -> io::Result<bool> {
-            let mut received = 0;
-            while received < most {
-                match self.once(socket, &mut take) {
-                    Ok(taken) => received += taken,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(false)
-        }
-
-        fn once(&mut self, socket: &UdpSocket, take: &mut impl FnMut(IpAddr, &[u8])) -> io::Result<usize> {
+            take: &mut impl FnMut(IpAddr, &[u8]),
+        ) -> io::Result<usize> {
             // Made for each call, since they hold pointers and must not wait with the task; that is cheap beside the call itself.
             let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(TOGETHER, None);
             let mut places: Vec<[IoSliceMut<'_>; 1]> = self
@@ -99,29 +91,42 @@ mod one_by_one {
             Self(vec![0; MAX_DATAGRAM])
         }
 
-        /// Gives `take` what the socket holds, up to `most` datagrams, each with its sender. Whether that was all.
-        pub(in super::super) fn receive(
+        /// Gives `take` the next that the socket holds.
+        pub(super) fn once(
             &mut self,
             socket: &UdpSocket,
-            most: usize,
-            mut take: impl FnMut(IpAddr, &[u8]),
-        ) -> io::Result<bool> {
-            for _ in 0..most {
-                match socket.recv_from(&mut self.0) {
-                    Ok((length, sender)) => take(sender.ip(), &self.0[..length]),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(false)
+            take: &mut impl FnMut(IpAddr, &[u8]),
+        ) -> io::Result<usize> {
+            let (length, sender) = socket.recv_from(&mut self.0)?;
+            take(sender.ip(), &self.0[..length]);
+            Ok(1)
         }
+    }
+}
+
+impl Datagrams {
+    /// Gives `take` what the socket holds, up to `most` datagrams or a few more, each with its sender. Whether that was all.
+    pub(super) fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        most: usize,
+        mut take: impl FnMut(IpAddr, &[u8]),
+    ) -> io::Result<bool> {
+        let mut received = 0;
+        while received < most {
+            match self.once(socket, &mut take) {
+                Ok(taken) => received += taken,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
-        net::{IpAddr, UdpSocket},
         thread::sleep,
         time::{Duration, Instant},
     };

@@ -65,7 +65,7 @@ impl StatsdIntake {
 
     /// Takes statsd datagrams on `addr` from now on; port 0 stands for any free one. Gives the address bound.
     pub fn listen_udp(&self, addr: SocketAddr) -> Result<SocketAddr, IntakeError> {
-        let (socket, bound) = udp::bind(addr, protocol::STATSD.name, "--statsd")?;
+        let (socket, bound) = udp::bind(addr, protocol::STATSD.name, "--statsd", Ok)?;
         self.pipeline.spawn(|hand_over, metrics, cancel| udp::serve(socket, hand_over, metrics, cancel));
         Ok(bound)
     }

@@ -38,11 +38,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Drops are logged once in this time.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-pub(super) fn bind(
+/// A socket on this address, made into what its reader reads by `into`; and the address bound.
+pub(super) fn bind<S>(
     addr: SocketAddr,
     protocol: &'static str,
     flag: &'static str,
-) -> Result<(UdpSocket, SocketAddr), IntakeError> {
+    into: impl FnOnce(UdpSocket) -> io::Result<S>,
+) -> Result<(S, SocketAddr), IntakeError> {
     let open = || -> io::Result<_> {
         let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
         // Best effort: a smaller buffer works, it only bridges shorter pauses.
@@ -51,7 +53,7 @@ pub(super) fn bind(
         socket.bind(&addr.into())?;
         let socket = UdpSocket::from(socket);
         let bound = socket.local_addr()?;
-        Ok((socket, bound))
+        Ok((into(socket)?, bound))
     };
     open().map_err(|reason| IntakeError::Listen { protocol, transport: "UDP", addr, flag, reason })
 }

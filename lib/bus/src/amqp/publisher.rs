@@ -173,7 +173,7 @@ impl Worker {
                 self.again = std::mem::take(&mut nacked);
                 sleep(self.backoff.pause()).await;
             }
-            alone &= up.is_settling();
+            alone = alone && up.is_settling();
             while nacked.is_empty() && (!alone && self.one_by_one == 0 || in_flight.is_empty()) {
                 let Some(wire) = self.again.pop_front() else { break };
                 in_flight.push_back(publish(channel, wire));

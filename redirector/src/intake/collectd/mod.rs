@@ -45,15 +45,7 @@ impl CollectdIntake {
 
     /// Takes packets on `addr` from now on, as far as `guard` lets them in; port 0 stands for any free one. Gives the address bound.
     pub fn listen(&self, addr: SocketAddr, guard: Guard) -> Result<SocketAddr, IntakeError> {
-        let (protocol, flag) = (protocol::COLLECTD.name, "--collectd");
-        let (socket, bound) = bind_udp(addr, protocol, flag)?;
-        let socket = UdpSocket::from_std(socket).map_err(|reason| IntakeError::Listen {
-            protocol,
-            transport: "UDP",
-            addr,
-            flag,
-            reason,
-        })?;
+        let (socket, bound) = bind_udp(addr, protocol::COLLECTD.name, "--collectd", UdpSocket::from_std)?;
         self.pipeline
             .spawn(|hand_over, metrics, cancel| udp::serve(socket, guard, hand_over, metrics, cancel));
         Ok(bound)
