@@ -11,5 +11,7 @@ mod golden;
 mod image;
 pub mod partition;
 pub mod service;
+#[cfg(test)]
+mod test_plan;
 mod twofold;
 pub mod window;

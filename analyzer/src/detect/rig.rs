@@ -5,19 +5,18 @@ use std::collections::HashMap;
 use hashbrown::HashMap as Map;
 use kinetic_api::{
     anomaly::{Anomaly, State},
-    plan::{AnalyticKind, AnalyticPlan, OriginRule, SeriesMatch, SourcePlan, TopologyPlan},
-    resources::topology::{Persistence, Retention, SourceType},
+    plan::{AnalyticKind, AnalyticPlan, TopologyPlan},
+    resources::topology::Persistence,
     series::SeriesName,
-    statistic::Statistic,
 };
 
 use super::Detector;
+pub use crate::test_plan::{INTERVAL_MS, topology};
 use crate::{
     decode::MetricType,
+    test_plan,
     window::{Accumulator, Names, Needs, SeriesId, Window, WindowSink},
 };
-
-pub const INTERVAL_MS: i64 = 10_000;
 
 /// A detector, and the windows so far.
 pub struct Rig {
@@ -30,36 +29,7 @@ pub struct Rig {
 
 /// An analytic of everything, mean, judged window by window.
 pub fn analytic(name: &str, kind: AnalyticKind) -> AnalyticPlan {
-    AnalyticPlan {
-        name: name.into(),
-        source: 0,
-        matches: SeriesMatch { metric: "**".parse().unwrap(), tags: Vec::new() },
-        statistic: Statistic::Mean,
-        ratio: None,
-        change: None,
-        persistence: Persistence { windows: 1, of: 1 },
-        kind,
-    }
-}
-
-pub fn topology(analytics: Vec<AnalyticPlan>) -> TopologyPlan {
-    let source = SourcePlan {
-        name: "pages".into(),
-        stream: "kinetic.metrics.web.pages".into(),
-        kind: SourceType::Statsd,
-        profiles: vec!["web".into()],
-        interval_ms: INTERVAL_MS,
-        lateness_ms: INTERVAL_MS,
-        retention: Retention::default(),
-        origin: OriginRule::Header("origin".into()),
-    };
-    TopologyPlan {
-        name: "web".into(),
-        customer: "acme".into(),
-        sources: vec![source],
-        analytics,
-        partitions: 1,
-    }
+    AnalyticPlan { persistence: Persistence { windows: 1, of: 1 }, ..test_plan::analytic(name, "**", kind) }
 }
 
 pub fn named(metric: &str, origin: &str) -> SeriesName {

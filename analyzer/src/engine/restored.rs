@@ -1,13 +1,14 @@
 //! An engine that was saved and restored anywhere in a stream goes on exactly as the one that was not.
 
 use kinetic_api::{
-    plan::{AnalyticPlan, OriginRule, RatioPlan, SeriesMatch, SourcePlan, ThresholdRule},
-    resources::topology::{AbsenceOf, Center, Change, Cluster, Persistence, Retention, SourceType, Stddev},
+    plan::{AnalyticPlan, RatioPlan, ThresholdRule},
+    resources::topology::{AbsenceOf, Center, Change, Cluster, Persistence, Stddev},
     statistic::Statistic,
 };
 use proptest::prelude::*;
 
 use super::*;
+use crate::test_plan;
 
 const START_MS: i64 = 1_656_581_400_000;
 const LIMITS: EngineLimits = EngineLimits { max_series: 40 };
@@ -58,24 +59,9 @@ fn plan() -> TopologyPlan {
         ("dead", Statistic::Count, AnalyticKind::Absence { after_ms: 50_000, of: AbsenceOf::Source }),
     ];
     let analytic = |(name, statistic, kind): (&str, _, _)| AnalyticPlan {
-        name: name.into(),
-        source: 0,
-        matches: SeriesMatch { metric: "**".parse().unwrap(), tags: Vec::new() },
         statistic,
         persistence: Persistence { windows: 1, of: 2 },
-        ratio: None,
-        change: None,
-        kind,
-    };
-    let source = SourcePlan {
-        name: "pages".into(),
-        stream: "kinetic.metrics.web.pages".into(),
-        kind: SourceType::Statsd,
-        profiles: Vec::new(),
-        interval_ms: 10_000,
-        lateness_ms: 10_000,
-        retention: Retention::default(),
-        origin: OriginRule::Header("origin".into()),
+        ..test_plan::analytic(name, "**", kind)
     };
     let mut analytics: Vec<_> = kinds.into_iter().map(analytic).collect();
     let above = |line| AnalyticKind::Threshold(ThresholdRule::Above { line, clear: line });
@@ -90,13 +76,7 @@ fn plan() -> TopologyPlan {
     });
     let change = analytic(("change", Statistic::Max, above(10.0)));
     analytics.extend([errors, AnalyticPlan { change: Some(Change::PerWindow), ..change }]);
-    TopologyPlan {
-        name: "web".into(),
-        customer: "acme".into(),
-        sources: vec![source],
-        analytics,
-        partitions: 2,
-    }
+    TopologyPlan { partitions: 2, ..test_plan::topology(analytics) }
 }
 
 fn line((which, value): (u8, i16)) -> String {

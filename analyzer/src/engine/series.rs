@@ -102,45 +102,20 @@ fn time(ms: i64) -> Option<Timestamp> {
 mod tests {
     use std::collections::HashMap;
 
-    use kinetic_api::{
-        plan::{AnalyticKind, AnalyticPlan, OriginRule, SeriesMatch, SourcePlan, TopologyPlan},
-        resources::topology::{Persistence, Retention, SourceType, Stddev},
-    };
+    use kinetic_api::{plan::AnalyticKind, resources::topology::Stddev};
 
     use super::*;
-    use crate::engine::{EngineLimits, Input};
+    use crate::{
+        engine::{EngineLimits, Input},
+        test_plan::{analytic, topology},
+    };
 
     const START: i64 = 1_700_000_000_000;
 
     /// An engine whose only analytic looks at the mean of `page.**`.
     fn engine() -> Engine {
-        let source = SourcePlan {
-            name: "pages".into(),
-            stream: "kinetic.metrics.web.pages".into(),
-            kind: SourceType::Statsd,
-            profiles: Vec::new(),
-            interval_ms: 10_000,
-            lateness_ms: 10_000,
-            retention: Retention::default(),
-            origin: OriginRule::Header("origin".into()),
-        };
-        let analytic = AnalyticPlan {
-            name: "odd".into(),
-            source: 0,
-            matches: SeriesMatch { metric: "page.**".parse().unwrap(), tags: Vec::new() },
-            statistic: Statistic::Mean,
-            persistence: Persistence::default(),
-            ratio: None,
-            change: None,
-            kind: AnalyticKind::Stddev(Stddev::default()),
-        };
-        let plan = TopologyPlan {
-            name: "web".into(),
-            customer: "acme".into(),
-            sources: vec![source],
-            analytics: vec![analytic],
-            partitions: 1,
-        };
+        let kind = AnalyticKind::Stddev(Stddev::default());
+        let plan = topology(vec![analytic("odd", "page.**", kind)]);
         Engine::new(&plan, 0, EngineLimits { max_series: 100 }, HashMap::new())
     }
 

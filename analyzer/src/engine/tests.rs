@@ -2,48 +2,16 @@ use std::fmt::Write as _;
 
 use kinetic_api::{
     anomaly::{Found, State},
-    plan::{AnalyticPlan, OriginRule, SeriesMatch, ThresholdRule},
-    resources::topology::{AbsenceOf, AnalyticState, Cluster, Persistence, Retention, SourceType, Stddev},
+    plan::{AnalyticPlan, OriginRule, ThresholdRule},
+    resources::topology::{AbsenceOf, AnalyticState, Cluster, Persistence, SourceType, Stddev},
     statistic::Statistic,
 };
 
 use super::*;
+use crate::test_plan::{analytic, topology};
 
 const START_MS: i64 = 1_656_581_400_000;
 const LIMITS: EngineLimits = EngineLimits { max_series: 1_000 };
-
-fn analytic(name: &str, metric: &str, kind: AnalyticKind) -> AnalyticPlan {
-    AnalyticPlan {
-        name: name.into(),
-        source: 0,
-        matches: SeriesMatch { metric: metric.parse().unwrap(), tags: Vec::new() },
-        statistic: Statistic::Mean,
-        ratio: None,
-        change: None,
-        persistence: Persistence::default(),
-        kind,
-    }
-}
-
-fn topology(analytics: Vec<AnalyticPlan>) -> TopologyPlan {
-    let source = SourcePlan {
-        name: "pages".into(),
-        stream: "kinetic.metrics.web.pages".into(),
-        kind: SourceType::Statsd,
-        profiles: vec!["web".into()],
-        interval_ms: 10_000,
-        lateness_ms: 10_000,
-        retention: Retention::default(),
-        origin: OriginRule::Header("origin".into()),
-    };
-    TopologyPlan {
-        name: "web".into(),
-        customer: "acme".into(),
-        sources: vec![source],
-        analytics,
-        partitions: 1,
-    }
-}
 
 fn slow_host(deviation: f64) -> AnalyticPlan {
     analytic("slow-host", "page.*.time", AnalyticKind::Cluster(Cluster { deviation, ..Cluster::default() }))

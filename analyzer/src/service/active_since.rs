@@ -88,41 +88,15 @@ fn definition(plan: &TopologyPlan, analytic: &AnalyticPlan) -> String {
 mod tests {
     use std::fs;
 
-    use kinetic_api::{
-        plan::{AnalyticKind, OriginRule, SeriesMatch, SourcePlan},
-        resources::topology::{Cluster, Persistence, Retention, SourceType},
-        statistic::Statistic,
-    };
+    use kinetic_api::{plan::AnalyticKind, resources::topology::Cluster};
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::test_plan::{analytic, topology};
 
     fn plan(deviation: f64) -> TopologyPlan {
-        TopologyPlan {
-            name: "web".into(),
-            customer: "acme".into(),
-            sources: vec![SourcePlan {
-                name: "pages".into(),
-                stream: "kinetic.metrics.web.pages".into(),
-                kind: SourceType::Statsd,
-                profiles: vec![],
-                interval_ms: 10_000,
-                lateness_ms: 10_000,
-                retention: Retention::default(),
-                origin: OriginRule::Header("origin".into()),
-            }],
-            analytics: vec![AnalyticPlan {
-                name: "slow".into(),
-                source: 0,
-                matches: SeriesMatch { metric: "**".parse().unwrap(), tags: vec![] },
-                statistic: Statistic::Mean,
-                ratio: None,
-                change: None,
-                persistence: Persistence::default(),
-                kind: AnalyticKind::Cluster(Cluster { deviation, ..Cluster::default() }),
-            }],
-            partitions: 1,
-        }
+        let kind = AnalyticKind::Cluster(Cluster { deviation, ..Cluster::default() });
+        topology(vec![analytic("slow", "**", kind)])
     }
 
     #[test]

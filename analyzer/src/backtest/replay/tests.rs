@@ -1,40 +1,25 @@
 use kinetic_api::{
-    plan::{AnalyticKind, AnalyticPlan, SourcePlan, ThresholdRule},
-    resources::topology::{AbsenceOf, Cluster, Persistence, Stddev},
-    statistic::Statistic,
+    plan::{AnalyticKind, SourcePlan, ThresholdRule},
+    resources::topology::{AbsenceOf, Cluster, Stddev},
 };
 
 use super::*;
-use crate::backtest::{Flagged, Track};
+use crate::{
+    backtest::{Flagged, Track},
+    test_plan::{analytic, source, topology},
+};
 
 const INTERVAL_MS: i64 = 60_000;
 const START_MS: i64 = 1_767_225_600_000;
 
 fn plan(kind: AnalyticKind) -> TopologyPlan {
     TopologyPlan {
-        name: "t".into(),
-        customer: "c".into(),
         sources: vec![SourcePlan {
-            name: "s".into(),
-            stream: "s".into(),
-            kind: SourceType::Statsd,
-            profiles: vec!["web".into()],
             interval_ms: INTERVAL_MS,
-            lateness_ms: 10_000,
-            retention: kinetic_api::resources::topology::Retention::default(),
             origin: OriginRule::Tag("host".into()),
+            ..source()
         }],
-        analytics: vec![AnalyticPlan {
-            name: "odd".into(),
-            source: 0,
-            matches: SeriesMatch { metric: Glob::flat("page.*"), tags: Vec::new() },
-            statistic: Statistic::Mean,
-            persistence: Persistence::default(),
-            ratio: None,
-            change: None,
-            kind,
-        }],
-        partitions: 1,
+        ..topology(vec![analytic("odd", "page.**", kind)])
     }
 }
 

@@ -1,18 +1,8 @@
-use kinetic_api::resources::topology::Retention;
-
 use super::*;
+use crate::test_plan;
 
 fn source(kind: SourceType, origin: OriginRule) -> SourcePlan {
-    SourcePlan {
-        name: "pages".into(),
-        stream: "kinetic.metrics.web.pages".into(),
-        kind,
-        profiles: Vec::new(),
-        interval_ms: 10_000,
-        lateness_ms: 10_000,
-        retention: Retention::default(),
-        origin,
-    }
+    SourcePlan { kind, origin, ..test_plan::source() }
 }
 
 #[test]

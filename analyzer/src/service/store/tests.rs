@@ -2,32 +2,12 @@ use std::sync::mpsc;
 
 use kinetic_api::{
     anomaly::{AnalyticName, Finding, Found, State},
-    plan::{OriginRule, SourcePlan},
-    resources::topology::{Direction, Retention, SourceType},
+    resources::topology::Direction,
     statistic::Statistic,
 };
 
 use super::*;
-use crate::checkpoint::Producers;
-
-fn plan() -> TopologyPlan {
-    TopologyPlan {
-        name: "web".into(),
-        customer: "acme".into(),
-        sources: vec![SourcePlan {
-            name: "pages".into(),
-            stream: "kinetic.metrics.web.pages".into(),
-            kind: SourceType::Statsd,
-            profiles: vec![],
-            interval_ms: 10_000,
-            lateness_ms: 10_000,
-            retention: Retention::default(),
-            origin: OriginRule::Header("origin".into()),
-        }],
-        analytics: vec![],
-        partitions: 1,
-    }
-}
+use crate::{checkpoint::Producers, test_plan::topology};
 
 fn anomaly(metric: &str) -> Anomaly {
     let data = Finding {
@@ -61,7 +41,7 @@ fn anomaly(metric: &str) -> Anomaly {
 }
 
 fn store(folder: &Path, index: u8, of: u8) -> Store {
-    Store::new(folder, &plan(), 0, Partition::new(index, of).unwrap())
+    Store::new(folder, &topology(vec![]), 0, Partition::new(index, of).unwrap())
 }
 
 fn checkpoint(store: &Store, generation: u64, firing: Vec<Anomaly>) -> Checkpoint {
