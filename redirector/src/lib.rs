@@ -3,4 +3,5 @@
 //! [`intake`] is the statsd intake on UDP, TCP and standard input that `kinetic run` opens beside the AMQP way in.
 
 pub mod amqp;
+pub mod door;
 pub mod intake;

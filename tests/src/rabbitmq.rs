@@ -43,6 +43,8 @@ pub struct RabbitMq {
     admin: u16,
     distribution: u16,
     epmd: u16,
+    /// The port for TLS, and what the broker is configured with for it.
+    tls: Option<(u16, String)>,
     run: Mutex<Option<Run>>,
     /// Last, so that it goes after the broker.
     folder: TempDir,
@@ -62,13 +64,34 @@ impl RabbitMq {
     /// If RabbitMQ is not installed or does not come up.
     #[must_use]
     pub fn start() -> Self {
+        Self::configured(None)
+    }
+
+    /// Starts a broker that also speaks AMQP over mutual TLS: with this certificate and key, for clients of this authority (all
+    /// PEM files).
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with_tls(certificate: &Path, key: &Path, authority: &Path) -> Self {
+        let [port] = free_ports();
+        let (certificate, key, authority) = (certificate.display(), key.display(), authority.display());
+        let configuration = format!(
+            "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n\
+             ssl_options.cacertfile = {authority}\nssl_options.verify = verify_peer\n\
+             ssl_options.fail_if_no_peer_cert = true\nssl_options.versions.1 = tlsv1.3\nssl_options.versions.2 = tlsv1.2\n"
+        );
+        Self::configured(Some((port, configuration)))
+    }
+
+    fn configured(tls: Option<(u16, String)>) -> Self {
         assert!(
             Path::new(BIN).join("rabbitmq-server").exists(),
             "this test needs RabbitMQ: apt-get install -y rabbitmq-server (and stop the service that this starts)"
         );
         let [amqp, admin, distribution, epmd] = free_ports();
         let folder = TempDir::with_prefix("kinetic-rabbitmq-").expect("a folder under the temporary one");
-        let broker = Self { amqp, admin, distribution, epmd, run: Mutex::new(None), folder };
+        let broker = Self { amqp, admin, distribution, epmd, tls, run: Mutex::new(None), folder };
         broker.configure();
         broker.start_again();
         broker
@@ -96,6 +119,15 @@ impl RabbitMq {
     #[must_use]
     pub fn amqp_port(&self) -> u16 {
         self.amqp
+    }
+
+    /// The port for AMQP over TLS.
+    ///
+    /// # Panics
+    /// If it was not started with TLS.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.tls.as_ref().expect("started with TLS").0
     }
 
     /// Runs `rabbitmqctl` (a second or two) and returns what it printed.
@@ -223,8 +255,9 @@ impl RabbitMq {
     }
 
     fn configure(&self) {
+        let tls = self.tls.as_ref().map_or("", |(_, configuration)| configuration);
         let configuration = format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n",
+            "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n{tls}",
             self.amqp, self.admin
         );
         let write = |name, text: &str| fs::write(self.path(name), text).expect("our own folder is writable");

@@ -4,13 +4,12 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
 use kinetic_api::resources::customer::Limits;
-use tokio::sync::watch;
 
 use super::{pace::Pace, refusal::Refusal, routes::CustomerRoute};
 
@@ -32,7 +31,7 @@ pub struct Account {
     bytes: Pace,
     opening: Pace,
     connections_per_second: u32,
-    held: watch::Sender<Hold>,
+    held: AtomicU8,
     /// All that clients sent.
     pub received: Traffic,
     /// All that clients were sent.
@@ -41,6 +40,7 @@ pub struct Account {
 
 /// Whether an operator holds a customer up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Hold {
     /// No.
     #[default]
@@ -89,7 +89,7 @@ impl Accounts {
                 bytes: Pace::new(self.bytes_per_second),
                 opening: Pace::new(self.connections_per_second.into()),
                 connections_per_second: self.connections_per_second,
-                held: watch::Sender::new(Hold::No),
+                held: AtomicU8::new(Hold::No as u8),
                 received: Traffic::default(),
                 sent: Traffic::default(),
             })
@@ -135,7 +135,7 @@ impl Drop for Seat {
 impl Account {
     /// One connection more, if the customer may have it.
     pub fn sit(self: &Arc<Self>, customer: &str, limits: &Limits) -> Result<Seat, Refusal> {
-        if *self.held.borrow() == Hold::Disconnected {
+        if self.hold() == Hold::Disconnected {
             return Err(Refusal::Disconnected(customer.to_owned()));
         }
         if !self.opening.try_take(self.now()) {
@@ -164,15 +164,19 @@ impl Account {
         for_bytes.max(for_messages)
     }
 
-    /// Holds the customer up, or lets it go on.
-    pub fn hold(&self, hold: Hold) {
-        self.held.send_replace(hold);
+    /// Holds the customer up, or lets it go on. Its connections must be told to look.
+    pub(super) fn set_hold(&self, hold: Hold) {
+        self.held.store(hold as u8, Relaxed);
     }
 
-    /// Whether it is held up, now and later.
+    /// Whether it is held up.
     #[must_use]
-    pub fn held(&self) -> watch::Receiver<Hold> {
-        self.held.subscribe()
+    pub fn hold(&self) -> Hold {
+        match self.held.load(Relaxed) {
+            held if held == Hold::Paused as u8 => Hold::Paused,
+            held if held == Hold::Disconnected as u8 => Hold::Disconnected,
+            _ => Hold::No,
+        }
     }
 
     fn now(&self) -> u64 {

@@ -8,6 +8,9 @@ pub enum Refusal {
     /// Neither certificate nor key.
     #[error("no client certificate: connect with one, or with PLAIN, user CUSTOMER/CLIENT and its API key as password")]
     NoIdentity,
+    /// A certificate that names nobody.
+    #[error("{0}")]
+    Certificate(String),
     /// Another trust domain's certificate.
     #[error("the certificate is of trust domain {0}, which is not ours")]
     ForeignTrustDomain(String),
@@ -125,6 +128,9 @@ pub enum Refusal {
         /// As asked for.
         channel_max: u16,
     },
+    /// Not AMQP 0-9-1.
+    #[error("not AMQP 0-9-1")]
+    Protocol,
     /// The handshake took too long.
     #[error("the handshake took longer than {0} s")]
     Slow(u64),
@@ -152,6 +158,7 @@ impl Refusal {
     pub fn label(&self) -> &'static str {
         match self {
             Self::NoIdentity => "no_identity",
+            Self::Certificate(_) => "certificate",
             Self::ForeignTrustDomain(_) => "foreign_trust_domain",
             Self::NoRole(_) => "no_role",
             Self::UnknownCustomer(_) => "unknown_customer",
@@ -174,6 +181,7 @@ impl Refusal {
             Self::Malformed(_) => "malformed",
             Self::Unexpected(..) => "unexpected",
             Self::Tune { .. } => "tune",
+            Self::Protocol => "protocol",
             Self::Slow(_) => "slow",
         }
     }

