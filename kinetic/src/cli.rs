@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs, role,
-    run::RunArgs, series::SeriesArgs, validate::ValidateArgs,
+    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs,
+    redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, validate::ValidateArgs,
 };
 
 /// Finds the one odd host in the metrics that your machines already send, and mails the right people once.
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Analyzer(role::analyzer::AnalyzerArgs),
     /// Run the alert service alone, over AMQP.
     Alert(role::alert::AlertArgs),
+    /// Run the front door alone: AMQP over mutual TLS, each customer to its own vhost.
+    Redirector(RedirectorArgs),
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod incidents;
 mod listen;
 mod logging;
 mod mail;
+mod redirector;
 mod role;
 mod run;
 mod series;
@@ -54,5 +55,6 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Arc(args) => arc::run(args).await,
         Command::Analyzer(args) => role::analyzer::run(args).await,
         Command::Alert(args) => role::alert::run(args).await,
+        Command::Redirector(args) => redirector::run(args).await,
     }
 }

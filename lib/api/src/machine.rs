@@ -73,7 +73,12 @@ impl MachineSet {
     #[must_use]
     pub fn new(machines: &[Machines]) -> Self {
         let patterns = |names: &[String]| names.iter().filter_map(|name| name.parse().ok()).collect();
-        Self(machines.iter().map(|machines| (machines.client.to_string(), patterns(&machines.names))).collect())
+        Self(
+            machines
+                .iter()
+                .map(|machines| (machines.client.to_string(), patterns(&machines.names)))
+                .collect(),
+        )
     }
 
     /// Whether a machine of a class is meant.
@@ -120,7 +125,10 @@ mod tests {
 
     #[test]
     fn a_set_tells_classes_apart() {
-        let machines = Machines { client: "web".parse().unwrap(), names: vec!["*.a".into(), "re:b".into(), "re:(".into()] };
+        let machines = Machines {
+            client: "web".parse().unwrap(),
+            names: vec!["*.a".into(), "re:b".into(), "re:(".into()],
+        };
         let set = MachineSet::new(&[machines]);
         assert!(set.contains("web", "x.a") && set.contains("web", "b"));
         assert!(!set.contains("db", "b") && !set.contains("web", "c"));

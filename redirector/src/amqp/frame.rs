@@ -94,7 +94,11 @@ impl FrameHead {
             8 => FrameKind::Heartbeat,
             other => return Err(FrameError::Kind(other)),
         };
-        let head = Self { kind, channel: u16::from_be_bytes([c0, c1]), length: u32::from_be_bytes([l0, l1, l2, l3]) };
+        let head = Self {
+            kind,
+            channel: u16::from_be_bytes([c0, c1]),
+            length: u32::from_be_bytes([l0, l1, l2, l3]),
+        };
         let length = u64::from(head.length) + AROUND as u64;
         if length > u64::from(max) {
             return Err(FrameError::Long { length, max });
@@ -132,7 +136,10 @@ mod tests {
         let head = FrameHead::read([3, 1, 2, 0, 0, 1, 0], 4096).unwrap();
         assert_eq!(head, FrameHead { kind: FrameKind::Body, channel: 258, length: 256 });
         assert_eq!(head.whole(), 264);
-        assert_eq!(FrameHead::read(HEARTBEAT[..HEAD].try_into().unwrap(), 4096).unwrap().whole(), HEARTBEAT.len());
+        assert_eq!(
+            FrameHead::read(HEARTBEAT[..HEAD].try_into().unwrap(), 4096).unwrap().whole(),
+            HEARTBEAT.len()
+        );
     }
 
     #[test]

@@ -85,7 +85,8 @@ pub(super) fn put_short_text(to: &mut Vec<u8>, text: &str) {
 
 /// Writes a long string, array or table.
 pub(super) fn put_long_string(to: &mut Vec<u8>, bytes: &[u8]) {
-    let length = u32::try_from(bytes.len()).expect("what is sent is smaller than a frame, whose length is 32 bits");
+    let length =
+        u32::try_from(bytes.len()).expect("what is sent is smaller than a frame, whose length is 32 bits");
     to.extend_from_slice(&length.to_be_bytes());
     to.extend_from_slice(bytes);
 }

@@ -30,6 +30,7 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// A nested table.
+    #[must_use]
     pub fn table(self) -> Option<Result<Table<'a>, Malformed>> {
         match self {
             Self::Table(bytes) => Some(Table::read(bytes)),
@@ -103,8 +104,10 @@ pub struct TableBuf(Vec<u8>);
 impl TableBuf {
     /// Copies an entry of another table.
     pub fn copy(&mut self, Field { name, value }: Field<'_>) {
-        self.0.push(u8::try_from(name.len()).expect("a name that was read has 255 bytes at most"));
-        self.0.extend_from_slice(name);
+        // A name that was read has 255 bytes at most.
+        let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+        self.0.push(length);
+        self.0.extend_from_slice(&name[..usize::from(length)]);
         match value {
             Value::Bool(value) => self.0.extend_from_slice(&[b't', value.into()]),
             Value::Text(bytes) => self.long(b'S', bytes),

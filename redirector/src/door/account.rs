@@ -13,6 +13,11 @@ use kinetic_api::resources::customer::Limits;
 
 use super::{pace::Pace, refusal::Refusal, routes::CustomerRoute};
 
+/// So much of a second's traffic may come at once.
+const BURST: Duration = Duration::from_millis(250);
+/// And of its new connections: a fleet starts together.
+const OPENING_BURST: Duration = Duration::from_secs(2);
+
 /// The accounts of all customers.
 #[derive(Debug)]
 pub struct Accounts {
@@ -85,9 +90,9 @@ impl Accounts {
             Arc::new(Account {
                 began: Instant::now(),
                 connections: Mutex::new(0),
-                messages: Pace::new(route.limits.messages_per_second.into()),
-                bytes: Pace::new(self.bytes_per_second),
-                opening: Pace::new(self.connections_per_second.into()),
+                messages: Pace::new(route.limits.messages_per_second.into(), BURST),
+                bytes: Pace::new(self.bytes_per_second, BURST),
+                opening: Pace::new(self.connections_per_second.into(), OPENING_BURST),
                 connections_per_second: self.connections_per_second,
                 held: AtomicU8::new(Hold::No as u8),
                 received: Traffic::default(),
@@ -102,7 +107,8 @@ impl Accounts {
     #[must_use]
     pub fn all(&self) -> Vec<(String, Arc<Account>)> {
         let customers = self.customers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = customers.iter().map(|(name, account)| (name.clone(), Arc::clone(account))).collect();
+        let mut all: Vec<_> =
+            customers.iter().map(|(name, account)| (name.clone(), Arc::clone(account))).collect();
         all.sort_by(|one, other| one.0.cmp(&other.0));
         all
     }
@@ -139,7 +145,10 @@ impl Account {
             return Err(Refusal::Disconnected(customer.to_owned()));
         }
         if !self.opening.try_take(self.now()) {
-            return Err(Refusal::ConnectionRate { customer: customer.to_owned(), limit: self.connections_per_second });
+            return Err(Refusal::ConnectionRate {
+                customer: customer.to_owned(),
+                limit: self.connections_per_second,
+            });
         }
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         if *connections >= limits.connections {

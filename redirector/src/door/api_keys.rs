@@ -34,7 +34,8 @@ impl ApiKeys {
         for entry in fs::read_dir(folder).map_err(failed(folder))? {
             let path = entry.map_err(failed(folder))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let Some((customer, client)) = name.split_once('.').filter(|(customer, _)| !customer.is_empty()) else {
+            let Some((customer, client)) = name.split_once('.').filter(|(customer, _)| !customer.is_empty())
+            else {
                 continue;
             };
             let text = fs::read_to_string(&path).map_err(failed(&path))?;

@@ -83,7 +83,9 @@ impl Broker {
                     self.latest.store(number, Relaxed);
                     return Ok(Greeted { broker: self, wire, start });
                 }
-                Err(error) => debug!(broker = self.name, host = node.host, port = node.port, %error, "a node does not answer"),
+                Err(error) => {
+                    debug!(broker = self.name, host = node.host, port = node.port, %error, "a node does not answer");
+                }
             }
         }
         Err(Refusal::BrokerAway(self.name.clone()))
@@ -157,9 +159,19 @@ impl<'a> Greeted<'a> {
     }
 
     /// Logs in as a role's user.
-    pub async fn log_in(mut self, properties: Table<'_>, user: &str, password: &str) -> Result<LoggedIn<'a>, Refusal> {
+    pub async fn log_in(
+        mut self,
+        properties: Table<'_>,
+        user: &str,
+        password: &str,
+    ) -> Result<LoggedIn<'a>, Refusal> {
         let response = sasl::plain(user, password);
-        let ok = StartOk { client_properties: properties, mechanism: "PLAIN", response: &response, locale: "en_US" };
+        let ok = StartOk {
+            client_properties: properties,
+            mechanism: "PLAIN",
+            response: &response,
+            locale: "en_US",
+        };
         let sent = self.wire.leg.send_all(&Method::StartOk(ok).frame()).await;
         sent.map_err(|error| self.broker.refused(error))?;
         let offer = self
@@ -186,7 +198,10 @@ impl LoggedIn<'_> {
 
 /// A peer that is gone without a word is noticed within two minutes, whether it agreed to heartbeats or not.
 pub fn keep_alive(socket: &TcpStream) {
-    let often = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15)).with_retries(4);
+    let often = TcpKeepalive::new()
+        .with_time(Duration::from_mins(1))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4);
     // A socket that cannot do it works all the same.
     let _ = SockRef::from(socket).set_tcp_keepalive(&often);
     let _ = socket.set_nodelay(true);
@@ -194,6 +209,10 @@ pub fn keep_alive(socket: &TcpStream) {
 
 impl fmt::Debug for Broker {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Broker").field("name", &self.name).field("nodes", &self.nodes).finish_non_exhaustive()
+        formatter
+            .debug_struct("Broker")
+            .field("name", &self.name)
+            .field("nodes", &self.nodes)
+            .finish_non_exhaustive()
     }
 }

@@ -49,7 +49,9 @@ impl Credentials {
     #[must_use]
     pub fn of(&self, role: &Role, vhost: &str) -> (String, String) {
         match self {
-            Self::Roles { master_key, version } => (role.user(vhost), role.password(master_key, vhost, *version)),
+            Self::Roles { master_key, version } => {
+                (role.user(vhost), role.password(master_key, vhost, *version))
+            }
             Self::One { user, password } => (user.clone(), password.clone()),
         }
     }
@@ -62,7 +64,9 @@ impl fmt::Debug for Credentials {
             Self::Roles { version, .. } => {
                 formatter.debug_struct("Roles").field("version", version).finish_non_exhaustive()
             }
-            Self::One { user, .. } => formatter.debug_struct("One").field("user", user).finish_non_exhaustive(),
+            Self::One { user, .. } => {
+                formatter.debug_struct("One").field("user", user).finish_non_exhaustive()
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{io, mem};
 
 use super::{
+    blocked::Alarm,
     leg::Leg,
     walk::{Next, Side, Step, Violation, Walk},
 };
@@ -38,10 +39,10 @@ pub struct Seen {
     pub messages: u32,
     /// Close passed.
     pub close: bool,
-    /// CloseOk came.
+    /// `CloseOk` came.
     pub close_ok: bool,
-    /// The broker holds publishers up (and why), or does not any more.
-    pub blocked: Option<Option<String>>,
+    /// What the broker says of publishers.
+    pub alarm: Option<Alarm>,
     /// Why it does not go on.
     pub failed: Option<Failed>,
 }
@@ -55,8 +56,8 @@ pub enum Failed {
     NotImplemented,
     /// A method that has no place in an open connection.
     Unexpected((u16, u16)),
-    /// The other leg.
-    Io(io::Error),
+    /// The other leg is gone.
+    Gone,
 }
 
 impl Flow {
@@ -135,7 +136,7 @@ impl Flow {
             used += gone;
             seen.bytes += gone;
             if passed.is_err() || seen.failed.is_some() {
-                seen.failed = passed.err().map(Failed::Io).or(seen.failed.take());
+                seen.failed = passed.err().map(|_| Failed::Gone).or(seen.failed.take());
                 return bytes.len();
             }
             if matches!(step.next, Next::More(_)) {
@@ -170,11 +171,11 @@ impl Flow {
             (Method::Close(_), _) => seen.close = true,
             (Method::CloseOk, _) => seen.close_ok = true,
             (Method::Blocked(reason), Side::Broker) => {
-                seen.blocked = Some(Some(String::from_utf8_lossy(reason).into_owned()));
+                seen.alarm = Some(Alarm::Raised(String::from_utf8_lossy(reason).into_owned()));
                 return false;
             }
             (Method::Unblocked, Side::Broker) => {
-                seen.blocked = Some(None);
+                seen.alarm = Some(Alarm::Cleared);
                 return false;
             }
             (Method::UpdateSecret, Side::Client) => seen.failed = Some(Failed::NotImplemented),

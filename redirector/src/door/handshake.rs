@@ -96,18 +96,15 @@ pub async fn welcome(
     let announced = Announced::read(ok.client_properties).map_err(Refusal::from)?;
     *stage = Stage::Opening { cause: (10, 11), takes_refusals: announced.takes_refusals };
     let mut way = way?;
-    let who = match peer {
-        Some(peer) => {
-            sasl::agrees(&peer.identity, ok.mechanism, ok.response)?;
-            Who::Certified(Box::new(peer))
-        }
-        None => {
-            let plain = (ok.mechanism == "PLAIN").then(|| sasl::Plain::read(ok.response)).flatten();
-            let plain = plain.filter(|plain| !plain.user.is_empty()).ok_or(Refusal::NoIdentity)?;
-            let (who, admission) = routes.admit_key(plain.user, plain.password, &door.api_keys())?;
-            way = Some(to(door, &brokers, admission, address).await?);
-            who
-        }
+    let who = if let Some(peer) = peer {
+        sasl::agrees(&peer.identity, ok.mechanism, ok.response)?;
+        Who::Certified(Box::new(peer))
+    } else {
+        let plain = (ok.mechanism == "PLAIN").then(|| sasl::Plain::read(ok.response)).flatten();
+        let plain = plain.filter(|plain| !plain.user.is_empty()).ok_or(Refusal::NoIdentity)?;
+        let (who, admission) = routes.admit_key(plain.user, plain.password, &door.api_keys())?;
+        way = Some(to(door, &brokers, admission, address).await?);
+        who
     };
     let subject = match &who {
         Who::Certified(peer) => Some(&peer.identity.subject),
@@ -147,7 +144,8 @@ pub async fn welcome(
     }
     let allowed = broker.offer.smaller(tune);
     if (allowed.frame_max, allowed.channel_max) != (tune.frame_max, tune.channel_max) {
-        let reason = "it allows smaller frames, or fewer channels, than were agreed upon with the client".to_owned();
+        let reason =
+            "it allows smaller frames, or fewer channels, than were agreed upon with the client".to_owned();
         return Err(Refusal::BrokerRefused { broker: admission.customer.broker.clone(), reason }.into());
     }
     // Its own, so that a client that sends none costs no connection.
@@ -224,7 +222,8 @@ mod tests {
     #[test]
     fn a_client_takes_what_is_offered_or_less() {
         let offer = Tune { channel_max: 2047, frame_max: 131_072, heartbeat: 60 };
-        let asked = |channel_max, frame_max, heartbeat| agreed(offer, Tune { channel_max, frame_max, heartbeat });
+        let asked =
+            |channel_max, frame_max, heartbeat| agreed(offer, Tune { channel_max, frame_max, heartbeat });
         assert_eq!(asked(0, 0, 0), Ok(Tune { heartbeat: 0, ..offer }));
         assert_eq!(asked(10, 4096, 580), Ok(Tune { channel_max: 10, frame_max: 4096, heartbeat: 580 }));
         assert!(matches!(asked(2048, 4096, 0), Err(Refusal::Tune { .. })));

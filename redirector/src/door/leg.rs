@@ -20,10 +20,7 @@ use rustls::{
     server::UnbufferedServerConnection,
     unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus},
 };
-use tokio::{
-    io::AsyncWrite,
-    net::TcpStream,
-};
+use tokio::{io::AsyncWrite, net::TcpStream};
 use tokio_util::io::poll_read_buf;
 
 use super::buffers;
@@ -88,7 +85,11 @@ impl Leg {
     }
 
     /// The server's part of TLS: to its handshake's end. `early` takes what came right behind it.
-    pub async fn accept(socket: TcpStream, config: Arc<ServerConfig>, early: &mut Vec<u8>) -> io::Result<Self> {
+    pub async fn accept(
+        socket: TcpStream,
+        config: Arc<ServerConfig>,
+        early: &mut Vec<u8>,
+    ) -> io::Result<Self> {
         let connection = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
         let mut leg = Self { tls: Tls::Server(Box::new(connection)), ..Self::plain(socket) };
         leg.shake(early).await?;
@@ -117,7 +118,8 @@ impl Leg {
                 Progress::Closed => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Progress::Handshake => {}
             }
-            let read = poll_fn(|cx| self.poll_read_records(cx, &mut |bytes| early.extend_from_slice(bytes))).await;
+            let read =
+                poll_fn(|cx| self.poll_read_records(cx, &mut |bytes| early.extend_from_slice(bytes))).await;
             progress = match read {
                 Ok(Some(progress)) => progress,
                 Ok(None) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -191,7 +193,11 @@ impl Leg {
     }
 
     /// Takes the TLS off whole records: how many bytes were used.
-    fn open_records(&mut self, came: &mut [u8], take: &mut dyn FnMut(&[u8])) -> io::Result<(usize, Progress)> {
+    fn open_records(
+        &mut self,
+        came: &mut [u8],
+        take: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<(usize, Progress)> {
         match &mut self.tls {
             Tls::Plain => {
                 take(came);
@@ -255,7 +261,7 @@ impl Leg {
         poll_fn(|cx| self.poll_receive(cx, &mut |bytes| to.extend_from_slice(bytes))).await
     }
 
-    /// Says that nothing more comes (close_notify, FIN), as far as the peer still listens.
+    /// Says that nothing more comes (TLS's `close_notify`, TCP's FIN), as far as the peer still listens.
     pub async fn end(&mut self) {
         let outgoing = &mut self.outgoing;
         match &mut self.tls {

@@ -37,11 +37,25 @@ impl DoorMetrics {
         door.register("accepted_connections", "TCP connections taken", accepted);
         door.register("open_connections", "Connections that are open to a vhost", open);
         door.register("handshakes", "Connections that are not yet open to a vhost", handshakes);
-        door.register("overrun_connections", "TCP connections dropped, as too many handshakes were going on", overrun);
+        door.register(
+            "overrun_connections",
+            "TCP connections dropped, as too many handshakes were going on",
+            overrun,
+        );
         door.register("refused_connections", "Connections that were not let in, by reason", refused);
         door.register("ended_connections", "Open connections that ended, by reason", ended);
-        door.register_with_unit("received", "Bytes that clients sent, by customer, of ended connections", Unit::Bytes, received);
-        door.register_with_unit("sent", "Bytes that clients were sent, by customer, of ended connections", Unit::Bytes, sent);
+        door.register_with_unit(
+            "received",
+            "Bytes that clients sent, by customer, of ended connections",
+            Unit::Bytes,
+            received,
+        );
+        door.register_with_unit(
+            "sent",
+            "Bytes that clients were sent, by customer, of ended connections",
+            Unit::Bytes,
+            sent,
+        );
     }
 
     pub(super) fn refuse(&self, reason: &'static str) {

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod api_keys;
+mod blocked;
 pub mod broker;
 mod buffers;
 pub mod credentials;
@@ -109,7 +110,12 @@ pub struct Door {
 impl Door {
     /// A front door that leads nowhere yet.
     #[must_use]
-    pub fn new(settings: DoorSettings, tls: Server, credentials: Credentials, metrics: DoorMetrics) -> Arc<Self> {
+    pub fn new(
+        settings: DoorSettings,
+        tls: Server,
+        credentials: Credentials,
+        metrics: DoorMetrics,
+    ) -> Arc<Self> {
         let accounts = Accounts::new(settings.bytes_per_second, settings.connections_per_second);
         Arc::new(Self {
             settings,

@@ -16,17 +16,14 @@ pub struct Pace {
     burst: u64,
 }
 
-/// So much of the pace may come at once.
-const BURST: Duration = Duration::from_millis(250);
-
 impl Pace {
-    /// So many a second.
+    /// So many a second; at once as many as in the time of `burst`.
     #[must_use]
-    pub fn new(per_second: u64) -> Self {
+    pub fn new(per_second: u64, burst: Duration) -> Self {
         Self {
             due: AtomicU64::new(0),
             each: AtomicU64::new(each(per_second)),
-            burst: u64::try_from(BURST.as_nanos()).unwrap_or(u64::MAX),
+            burst: u64::try_from(burst.as_nanos()).unwrap_or(u64::MAX),
         }
     }
 
@@ -65,10 +62,11 @@ mod tests {
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
+    const BURST: Duration = Duration::from_millis(250);
 
     #[test]
     fn what_is_taken_in_a_long_time_is_the_pace() {
-        let pace = Pace::new(20_000);
+        let pace = Pace::new(20_000, BURST);
         let (mut now, mut taken) = (7 * SECOND, 0);
         while now < 17 * SECOND {
             taken += 100;
@@ -80,20 +78,20 @@ mod tests {
 
     #[test]
     fn who_is_slower_never_waits() {
-        let pace = Pace::new(1_000);
+        let pace = Pace::new(1_000, BURST);
         assert!((0..1_000).all(|n| pace.take(1, n * SECOND / 900).is_none()));
     }
 
     #[test]
     fn what_was_not_taken_is_not_saved_up() {
-        let pace = Pace::new(100);
+        let pace = Pace::new(100, BURST);
         assert_eq!(pace.take(25, 1_000 * SECOND), None);
         assert!(pace.take(25, 1_000 * SECOND).is_some());
     }
 
     #[test]
     fn too_early_is_refused_and_costs_nothing() {
-        let pace = Pace::new(2);
+        let pace = Pace::new(2, BURST);
         assert!(pace.try_take(0));
         assert!((0..10).all(|_| !pace.try_take(SECOND / 4)));
         assert!(pace.try_take(SECOND / 2));

@@ -32,8 +32,11 @@ impl Announced {
             let text = properties.get(name)?.text()?;
             Some(text.chars().filter(|c| !c.is_control()).take(LONGEST).collect::<String>())
         };
-        let capabilities = properties.get("capabilities").and_then(crate::amqp::table::Value::table).transpose()?;
-        let capable = |name| capabilities.is_some_and(|table| table.get(name) == Some(crate::amqp::table::Value::Bool(true)));
+        let capabilities =
+            properties.get("capabilities").and_then(crate::amqp::table::Value::table).transpose()?;
+        let capable = |name| {
+            capabilities.is_some_and(|table| table.get(name) == Some(crate::amqp::table::Value::Bool(true)))
+        };
         let program = match (text("product"), text("version")) {
             (Some(product), Some(version)) => Some(format!("{product} {version}")),
             (one, other) => one.or(other),
@@ -71,7 +74,9 @@ pub fn handed_on(
         for (property, certified) in claims {
             if field.name == property.as_bytes() {
                 let claimed = match field.value {
-                    crate::amqp::table::Value::Text(text) => String::from_utf8_lossy(text).chars().take(LONGEST).collect(),
+                    crate::amqp::table::Value::Text(text) => {
+                        String::from_utf8_lossy(text).chars().take(LONGEST).collect()
+                    }
                     crate::amqp::table::Value::Other(_, bytes) => integer(bytes).to_string(),
                     _ => String::from("(neither text nor number)"),
                 };
@@ -102,11 +107,15 @@ mod tests {
 
     #[test]
     fn a_client_claims_no_role() {
-        let claims = TableBuf::default().text("product", "x").text("kinetic.role", "analyzer").text("kinetic.identity", "alert");
+        let claims = TableBuf::default()
+            .text("product", "x")
+            .text("kinetic.role", "analyzer")
+            .text("kinetic.identity", "alert");
         let web = subject("/customers/acme/clients/web");
         let kept = handed_on(claims.as_table(), Some(&web), "acme/web", "10.0.0.1:4000").unwrap();
         let kept = kept.as_table();
-        let names: Vec<_> = kept.fields().map(|field| String::from_utf8_lossy(field.name).into_owned()).collect();
+        let names: Vec<_> =
+            kept.fields().map(|field| String::from_utf8_lossy(field.name).into_owned()).collect();
         assert_eq!(names, ["product", "kinetic.identity", "kinetic.address"]);
         assert_eq!(kept.get("kinetic.identity").and_then(Value::text), Some("acme/web"));
     }
@@ -119,7 +128,8 @@ mod tests {
                 .text("kinetic.role", "analyzer")
                 .text("kinetic.topology", topology)
                 .text("kinetic.partition", partition);
-            handed_on(claims.as_table(), Some(&analyzer), "a", "b").map(|kept| kept.as_table().fields().count())
+            handed_on(claims.as_table(), Some(&analyzer), "a", "b")
+                .map(|kept| kept.as_table().fields().count())
         };
         assert_eq!(of("web", "1/2"), Ok(5));
         assert_eq!(of("web", "1"), Ok(5));
@@ -129,7 +139,8 @@ mod tests {
 
     #[test]
     fn what_is_told_is_kept_short_and_clean() {
-        let capabilities = TableBuf::default().bool("connection.blocked", true).bool("authentication_failure_close", false);
+        let capabilities =
+            TableBuf::default().bool("connection.blocked", true).bool("authentication_failure_close", false);
         let told = TableBuf::default()
             .text("product", "pika")
             .text("version", "1.3\n")

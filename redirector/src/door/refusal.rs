@@ -6,7 +6,9 @@ use crate::amqp::{Code, Malformed, frame::FrameError};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Neither certificate nor key.
-    #[error("no client certificate: connect with one, or with PLAIN, user CUSTOMER/CLIENT and its API key as password")]
+    #[error(
+        "no client certificate: connect with one, or with PLAIN, user CUSTOMER/CLIENT and its API key as password"
+    )]
     NoIdentity,
     /// A certificate that names nobody.
     #[error("{0}")]
@@ -93,7 +95,9 @@ pub enum Refusal {
         limit: u32,
     },
     /// More new connections than the customer may open.
-    #[error("customer {customer} opens connections too fast: {limit} a second are allowed; try again with back-off")]
+    #[error(
+        "customer {customer} opens connections too fast: {limit} a second are allowed; try again with back-off"
+    )]
     ConnectionRate {
         /// Whose.
         customer: String,
@@ -141,10 +145,13 @@ impl Refusal {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Expired(_) | Self::Disconnected(_) | Self::BrokerAway(_) | Self::Slow(_) => Code::ConnectionForced,
-            Self::Vhost { .. } | Self::Connections { .. } | Self::ConnectionRate { .. } | Self::Tune { .. } => {
-                Code::NotAllowed
+            Self::Expired(_) | Self::Disconnected(_) | Self::BrokerAway(_) | Self::Slow(_) => {
+                Code::ConnectionForced
             }
+            Self::Vhost { .. }
+            | Self::Connections { .. }
+            | Self::ConnectionRate { .. }
+            | Self::Tune { .. } => Code::NotAllowed,
             Self::BrokerRefused { .. } => Code::InternalError,
             Self::Frame(error) => error.code(),
             Self::Malformed(Malformed::Method(..)) | Self::Unexpected(..) => Code::CommandInvalid,

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{
     Door,
     account::Hold,
+    blocked::Blocked,
     flow::{Course, Failed, Flow, Seen},
     handshake::Session,
     leg::{Leg, Received},
@@ -47,12 +48,9 @@ pub struct Relay {
     beat: Duration,
     client_silence: Silence,
     broker_silence: Silence,
-    takes_blocked: bool,
-    blocked_by_broker: Option<String>,
-    told_blocked: bool,
+    blocked: Blocked,
     /// Nothing more is read from the client before this moment: its customer is over its pace.
     resume: Option<Instant>,
-    paused: bool,
     closing: bool,
 }
 
@@ -84,7 +82,7 @@ enum Event {
 /// How a connection ended, as it is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// By Close and CloseOk of the peers.
+    /// By Close and `CloseOk` of the peers.
     Closed,
     /// The client was gone without a word.
     ClientGone,
@@ -135,11 +133,8 @@ impl Relay {
             beat,
             client_silence: Silence::default(),
             broker_silence: Silence::default(),
-            takes_blocked: announced.takes_blocked,
-            blocked_by_broker: None,
-            told_blocked: false,
+            blocked: Blocked::new(announced.takes_blocked),
             resume: None,
-            paused: false,
             closing: false,
         };
         (relay, broker.buffer)
@@ -165,8 +160,9 @@ impl Relay {
             if let Some(event) = event.take() {
                 match event {
                     Event::Closed => return self.part(Ended::Closed).await,
-                    Event::ClientGone if self.closing => return self.part(Ended::Closed).await,
-                    Event::BrokerGone if self.closing => return self.part(Ended::Closed).await,
+                    Event::ClientGone | Event::BrokerGone if self.closing => {
+                        return self.part(Ended::Closed).await;
+                    }
                     Event::ClientGone => return self.without_client(Ended::ClientGone).await,
                     Event::BrokerGone => return self.leave(Ended::BrokerGone).await,
                     Event::Failed(failed) => return self.fail(failed).await,
@@ -184,8 +180,8 @@ impl Relay {
             tokio::select! {
                 biased;
                 moved = poll_fn(|cx| self.poll_move(cx)) => event = Some(moved),
-                changed = changes.changed() => {
-                    if changed.is_err() || self.door.is_draining() {
+                seen = changes.changed() => {
+                    if seen.is_err() || self.door.is_draining() {
                         return self.drain().await;
                     }
                     if let Some(ended) = self.reconsider() {
@@ -280,22 +276,22 @@ impl Relay {
         self.seat.account().sent.add(seen.bytes, seen.messages);
         if let Some(failed) = seen.failed {
             return Some(match failed {
-                Failed::Io(_) => Event::ClientGone,
+                Failed::Gone => Event::ClientGone,
                 _ => Event::BrokerGone,
             });
         }
         if seen.close_ok {
             return Some(Event::Closed);
         }
-        seen.blocked.map(|blocked| {
-            self.blocked_by_broker = blocked;
+        seen.alarm.map(|alarm| {
+            self.blocked.hear(alarm);
             Event::Blocked
         })
     }
 
     /// Lets the client's bytes pass again, first those that have waited.
     fn go_on(&mut self) -> Option<Event> {
-        if self.paused || self.resume.is_some() {
+        if self.blocked.is_paused() || self.resume.is_some() {
             return None;
         }
         self.up.take_course(Course::Passing);
@@ -314,13 +310,13 @@ impl Relay {
             Hold::Disconnected => {
                 return Some(Ended::Refused(Refusal::Disconnected(self.admission.customer.name.clone())));
             }
-            Hold::Paused if !self.paused => {
-                self.paused = true;
+            Hold::Paused if !self.blocked.is_paused() => {
+                self.blocked.pause(true);
                 self.up.take_course(Course::Finishing);
                 self.tell_blocked();
             }
-            Hold::No if self.paused => {
-                self.paused = false;
+            Hold::No if self.blocked.is_paused() => {
+                self.blocked.pause(false);
                 self.tell_blocked();
                 // What has waited goes on with the next beat of the timer, which is now.
                 self.resume = Some(Instant::now());
@@ -330,14 +326,13 @@ impl Relay {
         None
     }
 
-    /// Tells a client that understands it whether publishers are held up, by the broker or here.
+    /// Tells the client whether publishers are held up, where a frame may begin.
     fn tell_blocked(&mut self) {
-        let reason = self.blocked_by_broker.as_deref().or(self.paused.then_some("paused by the operator"));
-        if self.takes_blocked && self.told_blocked != reason.is_some() && self.down.is_between_frames() {
-            let method = reason.map_or(Method::Unblocked, |reason| Method::Blocked(reason.as_bytes()));
+        if self.down.is_between_frames()
+            && let Some(frame) = self.blocked.tell()
+        {
             // A leg that is gone shows when it is read.
-            let _ = self.client.send(&method.frame());
-            self.told_blocked = reason.is_some();
+            let _ = self.client.send(&frame);
         }
     }
 
@@ -373,8 +368,10 @@ impl Relay {
                 let text = "credentials are the certificate's: reconnect with a new one".to_owned();
                 (Code::NotImplemented, text, (10, 70))
             }
-            Failed::Unexpected(method) => (Code::CommandInvalid, "not in an open connection".to_owned(), method),
-            Failed::Io(_) => return self.leave(Ended::BrokerGone).await,
+            Failed::Unexpected(method) => {
+                (Code::CommandInvalid, "not in an open connection".to_owned(), method)
+            }
+            Failed::Gone => return self.leave(Ended::BrokerGone).await,
         };
         self.close(code, &text, cause, Ended::Violation(code)).await
     }

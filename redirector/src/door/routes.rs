@@ -112,7 +112,9 @@ impl Routes {
             let here = |p: &&PlacementBrokers| *p.region == *spec.region && *p.provider == *spec.provider;
             let Some(placement) = placements.iter().find(here) else { continue };
             let assigned = customer.status.as_ref().and_then(|status| status.broker.as_ref());
-            let Some(broker) = assigned.filter(|b| placement.brokers.contains(b)).or(placement.brokers.first()) else {
+            let Some(broker) =
+                assigned.filter(|b| placement.brokers.contains(b)).or(placement.brokers.first())
+            else {
                 continue;
             };
             let name = customer.metadata.name.clone().unwrap_or_default();
@@ -177,7 +179,11 @@ impl Routes {
                 route.client(client)?
             }
             Subject::Analyzer { topology, partition, .. } => {
-                if route.topologies.get(&**topology).is_none_or(|partitions| u32::from(*partition) >= *partitions) {
+                if route
+                    .topologies
+                    .get(&**topology)
+                    .is_none_or(|partitions| u32::from(*partition) >= *partitions)
+                {
                     return Err(Refusal::UnknownAnalyzer {
                         customer: customer.to_string(),
                         topology: topology.to_string(),
@@ -248,4 +254,3 @@ impl CustomerRoute {
         }
     }
 }
-

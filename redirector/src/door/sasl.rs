@@ -60,7 +60,9 @@ fn names(identity: &Identity, user: &str) -> bool {
         Subject::Machine { client, machine, .. } => user == &**client || user == &**machine,
         Subject::Analyzer { topology, .. } => user == &**topology,
         Subject::Control { name, .. } => user == &**name,
-        Subject::Redirector | Subject::Alert | Subject::Operator | Subject::Console => user == identity.subject.kind(),
+        Subject::Redirector | Subject::Alert | Subject::Operator | Subject::Console => {
+            user == identity.subject.kind()
+        }
     };
     short || user == identity.to_string()
 }
@@ -108,7 +110,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_response_is_plain_or_not(response in prop::collection::vec(any::<u8>(), 0..60)) {
-            let nuls = response.iter().filter(|byte| **byte == 0).count();
+            let nuls = memchr::memchr_iter(0, &response).count();
             prop_assert!(Plain::read(&response).is_none() || nuls >= 2);
         }
     }

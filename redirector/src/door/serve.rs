@@ -136,7 +136,9 @@ impl Door {
             Ended::Closed | Ended::Drained | Ended::ClientGone => {
                 debug!(identity = live.who.name(), %address, reason = ended.label(), "a connection ended");
             }
-            _ => info!(identity = live.who.name(), %address, reason = ended.label(), "a connection was ended"),
+            _ => {
+                info!(identity = live.who.name(), %address, reason = ended.label(), "a connection was ended");
+            }
         }
     }
 
@@ -146,10 +148,8 @@ impl Door {
         let mut client = None;
         let way_in = async {
             let mut buffer = Vec::new();
-            let leg = Leg::accept(socket, self.tls.config(), &mut buffer).await.map_err(|error| {
-                self.metrics.refuse(tls_reason(&error));
-                error
-            })?;
+            let leg = Leg::accept(socket, self.tls.config(), &mut buffer).await;
+            let leg = leg.inspect_err(|error| self.metrics.refuse(tls_reason(error)))?;
             let peer = leg.peer_certificate().map(|certificate| Peer::of(certificate)).transpose();
             let client = client.insert(Wire { leg, buffer });
             let peer = peer.map_err(|error| Refusal::Certificate(error.to_string()))?;
@@ -198,7 +198,9 @@ fn tls_reason(error: &io::Error) -> &'static str {
     match error.get_ref().and_then(|error| error.downcast_ref::<Error>()) {
         Some(Error::InvalidCertificate(error)) => match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => "tls_expired",
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "tls_not_yet_valid",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "tls_not_yet_valid"
+            }
             CertificateError::UnknownIssuer => "tls_unknown_authority",
             _ => "tls_certificate",
         },

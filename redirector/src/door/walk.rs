@@ -162,9 +162,14 @@ mod tests {
     fn header(name: &str) -> Vec<u8> {
         let table = TableBuf::default().text(name, "x");
         let table = table.as_table().bytes();
-        let payload =
-            [&[0, 60, 0, 0][..], &[0; 8], &[0x20, 0], &u32::try_from(table.len()).unwrap().to_be_bytes(), table]
-                .concat();
+        let payload = [
+            &[0, 60, 0, 0][..],
+            &[0; 8],
+            &[0x20, 0],
+            &u32::try_from(table.len()).unwrap().to_be_bytes(),
+            table,
+        ]
+        .concat();
         frame(2, 1, &payload)
     }
 

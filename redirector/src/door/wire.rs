@@ -73,7 +73,9 @@ impl Wire {
             }
             match head {
                 FrameHead { kind: FrameKind::Heartbeat, .. } => {}
-                FrameHead { kind: FrameKind::Method, channel: 0, .. } => return Ok(frame[HEAD..frame.len() - 1].to_vec()),
+                FrameHead { kind: FrameKind::Method, channel: 0, .. } => {
+                    return Ok(frame[HEAD..frame.len() - 1].to_vec());
+                }
                 _ => return Err(FrameError::Channel.into()),
             }
         }

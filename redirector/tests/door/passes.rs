@@ -22,7 +22,12 @@ async fn what_a_client_publishes_an_analyzer_reads() {
     let reader = rig.connect(&analyzer, &vhost).await.unwrap();
     let reading = reader.create_channel().await.unwrap();
     let mut messages = reading
-        .basic_consume("kinetic.metrics.pages.pages".into(), "".into(), BasicConsumeOptions::default(), FieldTable::default())
+        .basic_consume(
+            "kinetic.metrics.pages.pages".into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
         .await
         .unwrap();
 

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,7 +21,10 @@ use kinetic_redirector::door::{
     routes::{PlacementBrokers, Routes},
 };
 use kinetic_tests::rabbitmq::RabbitMq;
-use lapin::{Connection, ConnectionProperties, tcp::{OwnedIdentity, OwnedTLSConfig}};
+use lapin::{
+    Connection, ConnectionProperties,
+    tcp::{OwnedIdentity, OwnedTLSConfig},
+};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +39,7 @@ pub struct Rig {
     pub address: SocketAddr,
     pub authority: Authority,
     pub broker: &'static RabbitMq,
-    pub folder: TempDir,
+    _folder: TempDir,
     pub metrics: DoorMetrics,
     pub stop: CancellationToken,
     pub serving: Option<JoinHandle<()>>,
@@ -47,7 +50,7 @@ pub struct Rig {
 /// A certificate and its key, PEM.
 #[derive(Clone)]
 pub struct Certificate {
-    pub certificate: String,
+    pub chain: String,
     pub key: String,
     pub serial: String,
 }
@@ -78,7 +81,8 @@ impl Rig {
         let region = format!("r{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
         let broker = tokio::task::spawn_blocking(RabbitMq::shared).await.unwrap();
         let folder = TempDir::new().unwrap();
-        let authority = Authority::generate(&TRUST_DOMAIN.parse().unwrap(), 365 * DAY, Timestamp::now()).unwrap();
+        let authority =
+            Authority::generate(&TRUST_DOMAIN.parse().unwrap(), 365 * DAY, Timestamp::now()).unwrap();
         let files = write_server(&authority, folder.path());
         let tls = Server::watch(files, ClientAuth::Optional, &TlsMetrics::default()).unwrap();
         let metrics = DoorMetrics::default();
@@ -88,7 +92,7 @@ impl Rig {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let serving = Some(tokio::spawn(Arc::clone(&door).serve(listener, stop.clone())));
-        let rig = Self { door, address, authority, broker, folder, metrics, stop, serving, region };
+        let rig = Self { door, address, authority, broker, _folder: folder, metrics, stop, serving, region };
         for name in ["acme", "beta"] {
             rig.make_vhost(&rig.vhost(name)).await;
         }
@@ -106,11 +110,14 @@ impl Rig {
         let owned = vhost.to_owned();
         tokio::task::spawn_blocking(move || broker.add_vhost(&owned)).await.unwrap();
         let admin = Admin::new(&self.broker.admin_url()).unwrap();
-        let client = |client: &str, profile: &str| Role::Client { client: client.into(), profile: profile.into() };
-        for role in [client("web", "web"), client("db", "store"), Role::Analyzer, Role::Alert, Role::Control] {
+        let client =
+            |client: &str, profile: &str| Role::Client { client: client.into(), profile: profile.into() };
+        for role in [client("web", "web"), client("db", "store"), Role::Analyzer, Role::Alert, Role::Control]
+        {
             admin.create_user(vhost, &role, &role.password(MASTER_KEY, vhost, 1)).await.unwrap();
         }
-        let connection = Connection::connect(&self.broker.amqp_url(vhost), ConnectionProperties::default()).await.unwrap();
+        let connection =
+            Connection::connect(&self.broker.amqp_url(vhost), ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         let durable = lapin::options::ExchangeDeclareOptions { durable: true, ..Default::default() };
         for (exchange, kind) in [
@@ -120,7 +127,10 @@ impl Rig {
             ("kinetic.replies", lapin::ExchangeKind::Direct),
             ("kinetic.config", lapin::ExchangeKind::Fanout),
         ] {
-            channel.exchange_declare(exchange.into(), kind, durable, lapin::types::FieldTable::default()).await.unwrap();
+            channel
+                .exchange_declare(exchange.into(), kind, durable, lapin::types::FieldTable::default())
+                .await
+                .unwrap();
         }
         for (queue, exchange) in [
             ("kinetic.metrics.pages.pages", "kinetic.metrics"),
@@ -129,7 +139,13 @@ impl Rig {
             let durable = lapin::options::QueueDeclareOptions { durable: true, ..Default::default() };
             channel.queue_declare(queue.into(), durable, lapin::types::FieldTable::default()).await.unwrap();
             channel
-                .queue_bind(queue.into(), exchange.into(), "#".into(), lapin::options::QueueBindOptions::default(), lapin::types::FieldTable::default())
+                .queue_bind(
+                    queue.into(),
+                    exchange.into(),
+                    "#".into(),
+                    lapin::options::QueueBindOptions::default(),
+                    lapin::types::FieldTable::default(),
+                )
                 .await
                 .unwrap();
         }
@@ -141,8 +157,13 @@ impl Rig {
     }
 
     pub fn lead_to(&self, customers: &[Customer], port: u16) {
-        let placement = PlacementBrokers { region: self.region.clone(), provider: "test".into(), brokers: vec!["one".into()] };
-        let topologies: Vec<_> = customers.iter().map(|c| topology(c.metadata.name.as_deref().unwrap())).collect();
+        let placement = PlacementBrokers {
+            region: self.region.clone(),
+            provider: "test".into(),
+            brokers: vec!["one".into()],
+        };
+        let topologies: Vec<_> =
+            customers.iter().map(|c| topology(c.metadata.name.as_deref().unwrap())).collect();
         let node = Node { host: "127.0.0.1".into(), port };
         let brokers: Brokers =
             [("one".to_owned(), Arc::new(Broker::new("one".into(), vec![node], None, false)))].into();
@@ -164,9 +185,10 @@ impl Rig {
         user: &str,
         mechanism: &str,
     ) -> lapin::Result<Connection> {
-        let uri = format!("amqps://{user}@localhost:{}/{vhost}?auth_mechanism={mechanism}", self.address.port());
+        let uri =
+            format!("amqps://{user}@localhost:{}/{vhost}?auth_mechanism={mechanism}", self.address.port());
         let identity = certificate.map(|certificate| OwnedIdentity::PKCS8 {
-            pem: certificate.certificate.clone().into_bytes(),
+            pem: certificate.chain.clone().into_bytes(),
             key: certificate.key.clone().into_bytes(),
         });
         let config = OwnedTLSConfig { identity, cert_chain: Some(self.authority.certificate().to_owned()) };
@@ -189,7 +211,7 @@ pub fn issue(authority: &Authority, path: &str, now: Timestamp, lifetime: Durati
     let identity: Identity = format!("spiffe://{TRUST_DOMAIN}{path}").parse().unwrap();
     let key = PrivateKey::generate().unwrap();
     let issued = authority.issue(&Leaf::new(identity.subject, lifetime), key.public(), now).unwrap();
-    Certificate { certificate: issued.certificate, key: key.pem(), serial: issued.serial.to_string() }
+    Certificate { chain: issued.certificate, key: key.pem(), serial: issued.serial.to_string() }
 }
 
 /// The server's files: certificate for localhost, key, trust.
@@ -220,10 +242,4 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("waited in vain for {what}");
-}
-
-/// One runtime for what all tests share.
-pub fn runtime() -> &'static tokio::runtime::Runtime {
-    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
 }

@@ -17,7 +17,9 @@ fn peer(frame: &[u8]) -> amq_protocol::protocol::connection::AMQPMethod {
     let (rest, read) = amq_protocol::frame::parse_frame(frame).expect("a frame");
     assert!(rest.is_empty());
     match read {
-        amq_protocol::frame::AMQPFrame::Method(0, amq_protocol::protocol::AMQPClass::Connection(method)) => method,
+        amq_protocol::frame::AMQPFrame::Method(0, amq_protocol::protocol::AMQPClass::Connection(method)) => {
+            method
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -60,7 +62,10 @@ fn what_we_write_a_peer_reads_and_so_do_we() {
                 assert_eq!(theirs.server_properties.inner().len(), 2);
             }
             (Method::StartOk(ok), Theirs::StartOk(theirs)) => {
-                assert_eq!((theirs.mechanism.as_str(), theirs.response.as_bytes()), (ok.mechanism, ok.response));
+                assert_eq!(
+                    (theirs.mechanism.as_str(), theirs.response.as_bytes()),
+                    (ok.mechanism, ok.response)
+                );
             }
             (Method::Tune(_), Theirs::Tune(theirs)) => {
                 assert_eq!((theirs.channel_max, theirs.frame_max, theirs.heartbeat), (2047, 131_072, 60));
@@ -68,7 +73,9 @@ fn what_we_write_a_peer_reads_and_so_do_we() {
             (Method::TuneOk(_), Theirs::TuneOk(theirs)) => {
                 assert_eq!((theirs.channel_max, theirs.frame_max, theirs.heartbeat), (2047, 131_072, 60));
             }
-            (Method::Open(open), Theirs::Open(theirs)) => assert_eq!(theirs.virtual_host.as_str(), open.vhost),
+            (Method::Open(open), Theirs::Open(theirs)) => {
+                assert_eq!(theirs.virtual_host.as_str(), open.vhost);
+            }
             (Method::Close(close), Theirs::Close(theirs)) => {
                 assert_eq!((theirs.reply_code, theirs.class_id, theirs.method_id), (close.code, 10, 40));
                 assert_eq!(theirs.reply_text.as_str().as_bytes(), close.text);
