@@ -151,6 +151,12 @@ impl Folder {
 
     /// The authority that issues.
     pub fn authority(&self) -> Result<Authority, FolderError> {
+        let _held = self.hold()?;
+        self.issuing()
+    }
+
+    /// The authority that issues. The folder is held: otherwise key and certificate might be of two authorities.
+    fn issuing(&self) -> Result<Authority, FolderError> {
         let key = self.read(KEY)?;
         let of = |name: &str| -> Result<Result<Authority, AuthorityError>, FolderError> {
             Ok(Authority::from_pem(&self.read(name)?, &key))
@@ -178,7 +184,7 @@ impl Folder {
     pub fn issue(&self, leaf: &Leaf, key: &PublicKey, now: Timestamp) -> Result<Issued, FolderError> {
         let _held = self.hold()?;
         let issued = self
-            .authority()?
+            .issuing()?
             .issue(leaf, key, now)
             .map_err(|error| FolderError::Authority { path: self.path.join(CERTIFICATE), error })?;
         self.keep(&issued, now)?;

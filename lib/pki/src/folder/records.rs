@@ -30,6 +30,12 @@ pub struct Record {
 impl Folder {
     /// Every certificate that was issued here and has not ended before the last issue, those that live longest first.
     pub fn records(&self) -> Result<Vec<Record>, FolderError> {
+        let _held = self.hold()?;
+        self.kept()
+    }
+
+    /// The records. The folder is held: otherwise one might be removed that was just listed.
+    pub(super) fn kept(&self) -> Result<Vec<Record>, FolderError> {
         let mut records = Vec::new();
         for path in self.record_files()? {
             let certificate = Pem::read(&path)?.certificates()?.swap_remove(0);

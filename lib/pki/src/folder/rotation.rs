@@ -50,17 +50,17 @@ impl Folder {
             Step::Removed => self.remove_former(force, now)?,
         };
         let trusted = self.certificates(TRUST)?.iter().map(|der| Fingerprint::of(der)).collect();
-        Ok(Rotation { step, issuing: self.authority()?.fingerprint(), trusted })
+        Ok(Rotation { step, issuing: self.issuing()?.fingerprint(), trusted })
     }
 
-    /// Which step comes next, as the files tell.
-    pub fn next_step(&self) -> Result<Step, FolderError> {
+    /// Which step comes next, as the files tell. The folder is held.
+    pub(super) fn next_step(&self) -> Result<Step, FolderError> {
         let trusted = self.certificates(TRUST)?;
         let has = |name: &str| self.path().join(name).exists();
         if has(NEXT_CERTIFICATE) {
             // With its key gone, `next.crt` only waits to be renamed: the second step is under way.
             let whole =
-                has(NEXT_KEY) || self.authority()?.fingerprint() == self.fingerprint(NEXT_CERTIFICATE)?;
+                has(NEXT_KEY) || self.issuing()?.fingerprint() == self.fingerprint(NEXT_CERTIFICATE)?;
             let known = trusted.contains(&self.certificates(NEXT_CERTIFICATE)?[0]);
             return Ok(if whole && known { Step::Used } else { Step::Trusted });
         }
@@ -74,7 +74,7 @@ impl Folder {
 
     /// The first step. A new authority that an interrupted one left is taken, if it is whole.
     fn trust_new(&self, lifetime: Duration, now: Timestamp) -> Result<Step, FolderError> {
-        let issuing = self.authority()?;
+        let issuing = self.issuing()?;
         let failed = |error| FolderError::Authority { path: self.path().join(NEXT_CERTIFICATE), error };
         let left = match (self.read(NEXT_CERTIFICATE), self.read(NEXT_KEY)) {
             (Ok(certificate), Ok(key)) => Authority::from_pem(&certificate, &key).ok(),
@@ -92,7 +92,7 @@ impl Folder {
         Ok(Step::Trusted)
     }
 
-    /// The second step. Two renames: between them the key's certificate is found under its old name (see [`Folder::authority`]).
+    /// The second step. Two renames: between them the key's certificate is found under its old name (see [`Folder::issuing`]).
     fn use_new(&self) -> Result<Step, FolderError> {
         for (from, to) in [(NEXT_KEY, KEY), (NEXT_CERTIFICATE, CERTIFICATE)] {
             let (from, to) = (self.path().join(from), self.path().join(to));
@@ -106,7 +106,7 @@ impl Folder {
 
     /// The third step.
     fn remove_former(&self, force: bool, now: Timestamp) -> Result<Step, FolderError> {
-        let issuing = self.authority()?;
+        let issuing = self.issuing()?;
         if !force {
             let alive = self.left_behind(&issuing, now)?;
             if !alive.is_empty() {
@@ -126,7 +126,7 @@ impl Folder {
         let signed = |record: &Record, by: &[CertificateDer<'_>]| {
             by.iter().any(|authority| signed_by(&record.certificate, authority))
         };
-        let mut alive = self.records()?;
+        let mut alive = self.kept()?;
         alive.retain(|record| record.peer.not_after > now);
         let renewed: HashSet<Identity> = alive
             .iter()

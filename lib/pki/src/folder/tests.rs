@@ -236,3 +236,26 @@ fn a_crash_in_any_step_leaves_a_folder_that_works() {
     }
     assert_eq!(folder.next_step().unwrap(), Step::Trusted);
 }
+
+#[test]
+fn several_may_issue_while_the_authority_is_replaced() {
+    let (_place, folder) = made();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let issued = issue(&Folder::open(folder.path()).unwrap(), &web(), now());
+                    let leaf = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
+                    let trust = folder.certificates(TRUST).unwrap();
+                    assert!(trust.iter().any(|authority| signed_by(&leaf, authority)));
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..2 {
+                folder.rotate(YEAR, false, now()).unwrap();
+            }
+        });
+    });
+    assert_eq!(folder.records().unwrap().len(), 80);
+}
