@@ -3,8 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs,
-    redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, validate::ValidateArgs,
+    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs, pki::PkiArgs, redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, validate::ValidateArgs,
 };
 
 /// Finds the one odd host in the metrics that your machines already send, and mails the right people once.
@@ -39,6 +38,10 @@ pub(crate) enum Command {
     Series(SeriesArgs),
     /// Ask running analyzers, and change what they watch for without an edit or a restart.
     Arc(ArcArgs),
+    /// Make and keep certificates without Kubernetes: an authority in a folder.
+    ///
+    /// Every part of Kinetic, and every client, proves who it is by a certificate. On Kubernetes the operator issues them; without it, this does.
+    Pki(PkiArgs),
     /// Run one Topology's analyzer alone, over AMQP.
     Analyzer(role::analyzer::AnalyzerArgs),
     /// Run the alert service alone, over AMQP.
