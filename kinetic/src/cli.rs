@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs, pki::PkiArgs, redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, validate::ValidateArgs,
+    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs, pki::PkiArgs,
+    redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, validate::ValidateArgs,
 };
 
 /// Finds the one odd host in the metrics that your machines already send, and mails the right people once.
