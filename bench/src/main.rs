@@ -5,6 +5,7 @@
 
 mod core_time;
 mod decode;
+mod door;
 mod fleet;
 mod latency;
 mod load;
@@ -60,6 +61,8 @@ enum Bench {
     Udp,
     /// From the line crossed to the finding.
     Latency,
+    /// The front door before a RabbitMQ.
+    Door,
     /// From nothing to ready.
     Start,
 }
@@ -79,6 +82,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Stream,
         Bench::Udp,
         Bench::Latency,
+        Bench::Door,
         Bench::Start,
     ];
     for bench in all.into_iter().filter(|bench| cli.only.is_empty() || cli.only.contains(bench)) {
@@ -89,6 +93,7 @@ fn main() -> anyhow::Result<()> {
             Bench::Stream => vec![stream::row()?],
             Bench::Udp => udp::rows(cli.rate)?,
             Bench::Latency => vec![latency::row()?],
+            Bench::Door => door::rows()?,
             Bench::Start => vec![start::row()?],
         };
         rows.iter().for_each(table::print);

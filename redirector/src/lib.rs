@@ -4,4 +4,5 @@
 
 pub mod amqp;
 pub mod door;
+pub mod https;
 pub mod intake;

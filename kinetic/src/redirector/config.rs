@@ -32,6 +32,9 @@ pub(super) struct Config {
     /// Where /healthz, /readyz and /metrics are served.
     #[serde(default)]
     pub(super) admin: Option<SocketAddr>,
+    /// Where its own connections are told of, over HTTPS, to the operator, the console and controllers.
+    #[serde(default)]
+    pub(super) registry: Option<SocketAddr>,
     /// Who the front door is, and whom it lets in.
     tls: TlsConfig,
     /// What the passwords of roles follow from.

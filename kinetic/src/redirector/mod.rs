@@ -7,7 +7,10 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context;
 use clap::Args;
 use kinetic_pki::TlsMetrics;
-use kinetic_redirector::door::{Brokers, Door, DoorMetrics, api_keys::ApiKeys, routes::Routes};
+use kinetic_redirector::{
+    door::{Brokers, Door, DoorMetrics, api_keys::ApiKeys, registry, routes::Routes},
+    https,
+};
 use kinetic_resources::Snapshot;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -26,7 +29,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Takes AMQP over mutual TLS, and leads each customer's clients to their own vhost.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example configuration:\n  listen: 0.0.0.0:5671\n  admin: 127.0.0.1:8184\n  tls: {certificate: redirector.crt, key: redirector.key, trust: trust.crt}\n  masterKey: {file: master.key}\n  files: [resources/]\n  placements:\n    - region: us-west\n      provider: aws\n      brokers: [{name: aws-1, nodes: [\"rabbit-0.example:5671\", \"rabbit-1.example:5671\"], tls: {}}]\n\nMake the certificates by `kinetic pki`, the key by `head -c 32 /dev/urandom > master.key`."
+    after_help = "Example configuration:\n  listen: 0.0.0.0:5671\n  admin: 127.0.0.1:8184\n  registry: 0.0.0.0:5680\n  tls: {certificate: redirector.crt, key: redirector.key, trust: trust.crt}\n  masterKey: {file: master.key}\n  files: [resources/]\n  placements:\n    - region: us-west\n      provider: aws\n      brokers: [{name: aws-1, nodes: [\"rabbit-0.example:5671\", \"rabbit-1.example:5671\"], tls: {}}]\n\nMake the certificates by `kinetic pki`, the key by `head -c 32 /dev/urandom > master.key`."
 )]
 pub(crate) struct RedirectorArgs {
     /// The configuration: a YAML file with listen, tls, masterKey, files and placements.
@@ -39,13 +42,14 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(&args.config)?;
     let files = settings.files();
     let Some(snapshot) = validate::load_or_report(&files) else { return Ok(ExitCode::FAILURE) };
-    let mut registry = Registry::default();
+    let mut counters = Registry::default();
     let (tls_metrics, metrics) = (TlsMetrics::default(), DoorMetrics::default());
-    tls_metrics.register(&mut registry);
-    metrics.register(&mut registry);
+    tls_metrics.register(&mut counters);
+    metrics.register(&mut counters);
     let brokers = settings.brokers(&tls_metrics)?;
     let trust_domain = settings.trust_domain()?;
-    let door = Door::new(settings.door(), settings.server(&tls_metrics)?, settings.credentials()?, metrics);
+    let tls = settings.server(&tls_metrics)?;
+    let door = Door::new(settings.door(), tls.clone(), settings.credentials()?, metrics);
     let lead = |snapshot: &Snapshot, brokers: Brokers| {
         let customers = snapshot.customers.iter().map(|entry| &entry.resource);
         let topologies = snapshot.topologies.iter().map(|entry| &entry.resource);
@@ -60,10 +64,16 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
     info!(address = %listener.local_addr()?, customers = snapshot.customers.len(), "taking AMQP over TLS");
     let unready = Unready::starting();
     if let Some(address) = settings.config.admin {
-        let admin = Admin::new(registry, unready.clone(), series::Desks::default());
+        let admin = Admin::new(counters, unready.clone(), series::Desks::default());
         let bound = admin.serve(address, stop.clone()).await;
         let bound = bound.with_context(|| format!("admin: {address}: cannot listen"))?;
         info!(address = %bound, "serving /healthz, /readyz and /metrics");
+    }
+    if let Some(address) = settings.config.registry {
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("registry: {address}: cannot listen"))?;
+        info!(address = %listener.local_addr()?, "serving the registry");
+        tokio::spawn(https::serve(listener, tls, registry::router(Arc::clone(&door)), stop.clone()));
     }
     if let Some(folder) = settings.api_keys() {
         door.take_keys(ApiKeys::read(&folder)?);

@@ -1,6 +1,6 @@
 //! The command line of `kinetic run`.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 
@@ -17,6 +17,7 @@ use crate::{
     after_help = "Examples:\n  kinetic run -f examples/web-shop\n      statsd on UDP and TCP 127.0.0.1:8125, collectd on UDP 127.0.0.1:25826, mails into kinetic-data/mail\n  \
     kinetic run -f shop.yaml --smtp smtps://user:password@mail.example:465 --mail-from kinetic@shop.example\n  \
     kinetic run -f shop.yaml --amqp amqp://user:password@broker:5672 --amqp-admin http://user:password@broker:15672\n  \
+    kinetic run -f shop.yaml --amqp amqp://user:password@localhost --amqp-admin http://user:password@localhost:15672 --amqps 0.0.0.0:5671\n  \
     kinetic run -f shop.yaml --statsd - --once < packets.txt"
 )]
 pub(crate) struct RunArgs {
@@ -49,6 +50,10 @@ pub(crate) struct RunArgs {
     /// Its management API, such as `http://user:password@host:15672`, to create vhosts, permissions and retention policies.
     #[arg(long, value_name = "URL", env = "KINETIC_AMQP_ADMIN", requires = "amqp")]
     pub(crate) amqp_admin: Option<String>,
+    /// Where clients' AMQP is taken over mutual TLS, such as `0.0.0.0:5671`: each customer's to its vhost. Needs --amqp and --amqp-admin;
+    /// certificates are made under --data (pki/issued).
+    #[arg(long, value_name = "ADDR", env = "KINETIC_AMQPS")]
+    pub(crate) amqps: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) mail: MailArgs,
     /// Where /healthz, /readyz and /metrics are served.  [default: 127.0.0.1:8181; off with --once]

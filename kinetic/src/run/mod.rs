@@ -5,6 +5,7 @@
 //! statsd (UDP, TCP, stdin), collectd (UDP) ─▶ intake ─▶ bus ─▶ analyzers ─▶ bus ─▶ alert service ─▶ mail, history
 //! ```
 
+mod amqps;
 mod args;
 mod audience;
 pub(crate) mod broker;
@@ -34,6 +35,7 @@ use tracing::{error, info, warn};
 
 pub(crate) use self::args::RunArgs;
 use self::{
+    amqps::Amqps,
     broker::Broker,
     intake::Intake,
     once::Once,
@@ -81,6 +83,13 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         }),
     };
     let intake = Intake::new(&args, &mut registry)?;
+    let front_door = match args.amqps {
+        Some(address) => {
+            let (amqp, admin) = (args.amqp.as_deref(), args.amqp_admin.as_deref());
+            Some(Amqps::listen(address, &args.data, amqp, admin, &mut registry).await?)
+        }
+        None => None,
+    };
     // Draining begins at the front: the intake ends first, what it took is worked off, then the rest ends.
     let work = CancellationToken::new();
     let mut supervisor = Supervisor::new(parts, work.clone());
@@ -88,6 +97,13 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         return Ok(if args.once { ExitCode::from(130) } else { ExitCode::SUCCESS });
     };
     applied.context("a customer's vhost cannot be used")?;
+    let mut taking = None;
+    if let Some((amqps, listener)) = front_door {
+        amqps.lead(&snapshot).await;
+        info!(address = %amqps.address(), "taking AMQP over TLS");
+        taking = Some(amqps.serve(listener, &stop));
+        supervisor.lead_by(amqps);
+    }
     if args.once {
         let (args, snapshot, stop) = (&args, &snapshot, &stop);
         return once::run(Once { args, snapshot, supervisor, alerts, intake, input_done, work, stop }).await;
@@ -110,6 +126,9 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     progress::started(&snapshot, &intakes, &args);
     watch(&args.files, &mut supervisor, &unready, &stop, Some(Progress::default())).await;
     intakes.stop().await;
+    if let Some(taking) = taking {
+        let _ = time::timeout(GRACE, taking).await;
+    }
     work.cancel();
     drain(supervisor, Some(delivering)).await;
     let _ = incidents.await;
@@ -141,6 +160,9 @@ fn check(args: &RunArgs) -> anyhow::Result<()> {
     }
     if args.once && matches!(args.collectd.collectd, Some(Listen::At(_))) {
         bail!("--once has an end, a listener has none: leave out --collectd or --once");
+    }
+    if args.once && args.amqps.is_some() {
+        bail!("--once has an end, a listener has none: leave out --amqps or --once");
     }
     if args.once && args.statsd != Some(Statsd::Stdin) && args.amqp.is_none() {
         bail!("--once needs something to process: streams (--amqp URL) or standard input (--statsd -)");

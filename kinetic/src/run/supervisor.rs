@@ -21,7 +21,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{broker::Broker, vhosts::Vhosts};
+use super::{amqps::Amqps, broker::Broker, vhosts::Vhosts};
 use crate::series::Desks;
 
 /// How long an analyzer or a customer's alerts that failed wait before they are tried again.
@@ -34,6 +34,7 @@ pub(crate) struct Supervisor {
     analyzers: BTreeMap<AnalyzerKey, RunningAnalyzer>,
     desks: Desks,
     vhosts: Vhosts,
+    front_door: Option<Arc<Amqps>>,
     stop: CancellationToken,
 }
 
@@ -87,8 +88,14 @@ impl Supervisor {
             analyzers: BTreeMap::new(),
             desks: Desks::default(),
             vhosts: Vhosts::default(),
+            front_door: None,
             stop,
         }
+    }
+
+    /// Has a front door lead by what is applied from now on.
+    pub(super) fn lead_by(&mut self, front_door: Arc<Amqps>) {
+        self.front_door = Some(front_door);
     }
 
     /// Makes what runs what the resources say.
@@ -124,6 +131,9 @@ impl Supervisor {
                 self.vhosts.remove(&customer.vhost);
                 customer.cancel.cancel();
             }
+        }
+        if let Some(front_door) = &self.front_door {
+            front_door.lead(snapshot).await;
         }
         let mut alerts: HashMap<&str, Vec<AlertPlan>> = HashMap::new();
         for alert in &snapshot.alerts {

@@ -14,6 +14,7 @@ pub mod names;
 pub mod observed;
 pub mod plan;
 pub mod quantity;
+pub mod registry;
 pub mod resources;
 pub mod role;
 pub mod series;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kinetic_api::resources::customer::Limits;
+use kinetic_api::{registry::Hold, resources::customer::Limits};
 
 use super::{pace::Pace, refusal::Refusal, routes::CustomerRoute};
 
@@ -41,19 +41,6 @@ pub struct Account {
     pub received: Traffic,
     /// All that clients were sent.
     pub sent: Traffic,
-}
-
-/// Whether an operator holds a customer up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Hold {
-    /// No.
-    #[default]
-    No,
-    /// Nothing is read from its clients; connections stay.
-    Paused,
-    /// Its connections are closed, and none is taken.
-    Disconnected,
 }
 
 /// Bytes and messages, since the start.

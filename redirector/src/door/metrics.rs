@@ -1,10 +1,14 @@
 //! What the front door counts.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
+
+use super::live::Live;
 
 /// The front door's counters; clones count into the same ones.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +64,13 @@ impl DoorMetrics {
 
     pub(super) fn refuse(&self, reason: &'static str) {
         self.refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts what an ended connection has moved.
+    pub(super) fn moved(&self, live: &Live) {
+        let customer = Customer { customer: live.customer.clone() };
+        self.received.get_or_create(&customer).inc_by(live.received.bytes.load(Relaxed));
+        self.sent.get_or_create(&customer).inc_by(live.sent.bytes.load(Relaxed));
     }
 
     pub(super) fn end(&self, reason: &'static str) {

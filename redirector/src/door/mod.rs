@@ -16,9 +16,11 @@ pub mod leg;
 pub mod live;
 mod metrics;
 pub mod pace;
+mod presence;
 pub mod properties;
 mod proxy_protocol;
 mod refusal;
+pub mod registry;
 mod relay;
 pub mod routes;
 mod sasl;
@@ -29,7 +31,7 @@ mod wire;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
@@ -37,15 +39,17 @@ use std::{
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use kinetic_pki::Server;
+use kinetic_pki::{Peer, Server, Subject};
 use tokio::sync::watch;
 
 use crate::amqp::Tune;
-use account::{Accounts, Hold};
+use account::Accounts;
+use kinetic_api::registry::Hold;
 use api_keys::ApiKeys;
 use broker::Broker;
 use credentials::Credentials;
 use live::Live;
+use presence::Attendance;
 use routes::{Routes, Who};
 
 pub use metrics::DoorMetrics;
@@ -101,6 +105,7 @@ pub struct Door {
     accounts: Accounts,
     metrics: DoorMetrics,
     live: Mutex<BTreeMap<u64, Arc<Live>>>,
+    attendance: Mutex<Attendance>,
     /// Something that open connections depend on has changed: so many times.
     changes: watch::Sender<u64>,
     draining: AtomicBool,
@@ -127,6 +132,7 @@ impl Door {
             accounts,
             metrics,
             live: Mutex::default(),
+            attendance: Mutex::default(),
             changes: watch::Sender::new(0),
             draining: AtomicBool::new(false),
             drained: AtomicU32::new(0),
@@ -166,6 +172,32 @@ impl Door {
     #[must_use]
     pub fn connections(&self) -> Vec<Arc<Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Whether a certificate is of our trust domain, and its holder has not been put out.
+    fn believes(&self, peer: &Peer) -> Result<(), Refusal> {
+        self.routes().believes(peer)
+    }
+
+    fn attendance(&self) -> MutexGuard<'_, Attendance> {
+        self.attendance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection is open.
+    fn enters(&self, live: &Arc<Live>) {
+        self.metrics.open.inc();
+        let single = matches!(&live.who, Who::Certified(peer) if matches!(peer.identity.subject, Subject::Machine { .. }));
+        let connection = (live.number, live.address.ip());
+        self.attendance().opens(&live.who.name(), &live.customer, single, connection, live.since);
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(live.number, Arc::clone(live));
+    }
+
+    /// A connection has ended.
+    fn leaves(&self, live: &Live) {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&live.number);
+        self.attendance().closes(&live.who.name(), live.number, Timestamp::now());
+        self.metrics.open.dec();
+        self.metrics.moved(live);
     }
 
     /// The accounts of customers.

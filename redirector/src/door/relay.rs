@@ -2,17 +2,17 @@
 
 use std::{
     future::poll_fn,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
 };
 
 use jiff::Timestamp;
+use kinetic_api::registry::Hold;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     Door,
-    account::Hold,
     blocked::Blocked,
     flow::{Course, Failed, Flow, Seen},
     handshake::Session,
@@ -52,6 +52,8 @@ pub struct Relay {
     /// Nothing more is read from the client before this moment: its customer is over its pace.
     resume: Option<Instant>,
     closing: bool,
+    /// That the client had sent by the last beat.
+    messages: u64,
 }
 
 /// Since when a leg has been silent, in beats; and whether it was said something.
@@ -136,6 +138,7 @@ impl Relay {
             blocked: Blocked::new(announced.takes_blocked),
             resume: None,
             closing: false,
+            messages: 0,
         };
         (relay, broker.buffer)
     }
@@ -151,6 +154,9 @@ impl Relay {
         drop((from_client, from_broker));
 
         let mut changes = self.door.changes();
+        if self.door.is_draining() {
+            return self.drain().await;
+        }
         if let Some(ended) = self.reconsider() {
             return self.leave(ended).await;
         }
@@ -339,6 +345,7 @@ impl Relay {
     /// Every half of the heartbeats' interval.
     fn beat(&mut self) -> Option<Ended> {
         self.tell_blocked();
+        self.show_up();
         if let Some(refusal) = self.door.expired(&self.who, Timestamp::now()) {
             return Some(Ended::Refused(refusal));
         }
@@ -359,6 +366,15 @@ impl Relay {
             let _ = self.broker.send(&HEARTBEAT);
         }
         None
+    }
+
+    /// Whoever has sent messages since the last beat is heard of now.
+    fn show_up(&mut self) {
+        let messages = self.live.received.messages.load(Relaxed);
+        if messages != self.messages {
+            self.messages = messages;
+            self.door.attendance().sends(&self.live.who.name(), Timestamp::now());
+        }
     }
 
     async fn fail(self, failed: Failed) -> Ended {
@@ -392,14 +408,14 @@ impl Relay {
         self.up.take_course(Course::Finishing);
         let settle = async {
             loop {
-                let before = self.live.sent.bytes.load(std::sync::atomic::Ordering::Relaxed);
+                let before = self.live.sent.bytes.load(Relaxed);
                 if let Ok(event) = timeout(QUIET, poll_fn(|cx| self.poll_move(cx))).await {
                     match event {
                         Event::Throttled(_) | Event::Blocked => {}
                         _ => return,
                     }
                 }
-                let after = self.live.sent.bytes.load(std::sync::atomic::Ordering::Relaxed);
+                let after = self.live.sent.bytes.load(Relaxed);
                 if before == after && self.up.is_between_frames() {
                     return;
                 }

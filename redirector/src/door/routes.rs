@@ -152,12 +152,23 @@ impl Routes {
         self.customers.get(self.vhosts.get(vhost)?)
     }
 
-    /// Whether a certificate's holder may come in at all: None if that takes the vhost's name, too, as for those that serve all customers.
-    pub fn admit(&self, peer: &Peer) -> Result<Option<Admission>, Refusal> {
+    /// Whether a certificate is of our trust domain, and none that its customer has revoked.
+    pub fn believes(&self, peer: &Peer) -> Result<(), Refusal> {
         let Identity { trust_domain, subject } = &peer.identity;
         if trust_domain.to_string() != self.trust_domain {
             return Err(Refusal::ForeignTrustDomain(trust_domain.to_string()));
         }
+        let route = subject.customer().and_then(|customer| self.customers.get(&**customer));
+        match route {
+            Some(route) if route.revoked.contains(&peer.serial) => Err(Refusal::Revoked(peer.serial.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a certificate's holder may come in at all: None if that takes the vhost's name, too, as for those that serve all customers.
+    pub fn admit(&self, peer: &Peer) -> Result<Option<Admission>, Refusal> {
+        self.believes(peer)?;
+        let Identity { subject, .. } = &peer.identity;
         let Some(customer) = subject.customer() else {
             return match subject {
                 Subject::Alert => Ok(None),
@@ -167,9 +178,6 @@ impl Routes {
         let Some(route) = self.customers.get(&**customer) else {
             return Err(Refusal::UnknownCustomer(customer.to_string()));
         };
-        if route.revoked.contains(&peer.serial) {
-            return Err(Refusal::Revoked(peer.serial.to_string()));
-        }
         let role = match subject {
             Subject::Client { client, .. } => route.client(client)?,
             Subject::Machine { client, machine, .. } => {

@@ -26,7 +26,6 @@ use super::{
     handshake::{Session, Stage, welcome},
     leg::{Leg, Received},
     live::Live,
-    metrics::Customer,
     relay::{Ended, Relay},
     wire::{Wire, WireError},
 };
@@ -122,16 +121,11 @@ impl Door {
             sent: super::account::Traffic::default(),
         });
         debug!(identity = live.who.name(), %address, customer = live.customer, "a connection is open");
-        self.metrics.open.inc();
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(live.number, Arc::clone(&live));
+        self.enters(&live);
         let (relay, from_broker) = Relay::new(Arc::clone(&self), wire.leg, session, Arc::clone(&live));
         let ended = Box::pin(relay.run(wire.buffer, from_broker)).await;
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&live.number);
-        self.metrics.open.dec();
+        self.leaves(&live);
         self.metrics.end(ended.label());
-        let customer = Customer { customer: live.customer.clone() };
-        self.metrics.received.get_or_create(&customer).inc_by(live.received.bytes.load(Relaxed));
-        self.metrics.sent.get_or_create(&customer).inc_by(live.sent.bytes.load(Relaxed));
         match &ended {
             Ended::Closed | Ended::Drained | Ended::ClientGone => {
                 debug!(identity = live.who.name(), %address, reason = ended.label(), "a connection ended");

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use kinetic_redirector::door::{DoorSettings, account::Hold};
+use kinetic_api::registry::Hold;
+use kinetic_redirector::door::DoorSettings;
 use lapin::{
     BasicProperties, Channel, Connection,
     options::{BasicPublishOptions, ConfirmSelectOptions},
