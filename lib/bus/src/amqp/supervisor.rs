@@ -7,6 +7,7 @@ use super::{
     failure::Failure,
     lock::{self, Locks},
     publish::ChannelPool,
+    tls,
 };
 use crate::{BusError, ConnectionState, Declaration};
 use futures_util::StreamExt;
@@ -225,7 +226,12 @@ impl Shared {
 
     async fn connect(&self) -> Result<Connection, Failure> {
         let properties = self.config.properties().map_err(Failure::Refused)?;
-        let attempt = Connection::connect_uri(self.config.uri.clone(), properties);
+        let attempt = async {
+            match &self.config.tls {
+                Some(tls) => tls::connect(self.config.uri.clone(), properties, Arc::clone(tls)).await,
+                None => Connection::connect_uri(self.config.uri.clone(), properties).await,
+            }
+        };
         match timeout(HANDSHAKE, attempt).await {
             Ok(result) => result.map_err(|error| Failure::of(&error, &self.place)),
             Err(_) => Err(Failure::Lost(format!("no AMQP handshake within {} s", HANDSHAKE.as_secs()))),
