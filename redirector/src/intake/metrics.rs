@@ -30,6 +30,7 @@ pub struct IntakeMetrics {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Transport {
     Udp,
+    Unix,
     Tcp,
     Stdin,
 }
@@ -38,6 +39,7 @@ impl EncodeLabelValue for Transport {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
         encoder.write_str(match self {
             Self::Udp => "udp",
+            Self::Unix => "unix",
             Self::Tcp => "tcp",
             Self::Stdin => "stdin",
         })

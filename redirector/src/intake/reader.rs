@@ -1,76 +1,49 @@
-//! statsd over UDP. The reader never waits for the bus: what it cannot hand over it drops and counts.
+//! statsd in datagrams, from UDP or a Unix socket. The reader never waits for the bus: what it cannot hand over it drops and counts.
 //!
 //! Datagrams are read in bursts without waking between them, and appended to their sender's batch in place; the clock is read once a burst.
 //! After a burst the reader rests for a moment, so that a busy socket costs a few hundred wakings a second however many packets come. Only
 //! when a burst finds nothing it waits for the socket, so that an idle one costs nothing: while a runtime watches a socket, each packet
-//! wakes a thread of its, whether anybody waits for it or not. All batches are closed together, 20 ms after the first was opened.
+//! wakes a thread of its, whether anybody waits for it or not. All batches are closed together, when the first is old enough.
 
-use std::{
-    io,
-    net::{SocketAddr, UdpSocket},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    IntakeError, IntakeMetrics,
-    batch::{Batch, MAX_AGE, Senders},
-    datagrams::Datagrams,
-    metrics::Transport,
+    IntakeMetrics,
+    batch::{Batch, Gathering, Senders},
+    datagrams::{Datagrams, Socket},
+    hand_over::{Full, HandOver},
     now_ms,
-    publish::{Full, HandOver},
 };
 
-/// What the socket should hold while the reader is busy; the system may grant less (`net.core.rmem_max`).
-const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 /// Datagrams read before timers and cancellation get their turn.
 const BURST: usize = 1024;
 /// Between bursts, at most: waking is dear beside reading a packet. And at least: a timer is no finer.
 const LONGEST_REST: Duration = Duration::from_millis(8);
 const SHORTEST_REST: Duration = Duration::from_millis(1);
-/// What Linux charges the socket's buffer for a packet that fills an Ethernet frame, in bytes.
-const CHARGE: usize = 2_304;
+/// A shorter queue bridges no rest.
+const SHORTEST_QUEUE: usize = 64;
 /// After an error of the socket.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Drops are logged once in this time.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// A socket on this address, made into what its reader reads by `into`; and the address bound.
-pub(super) fn bind<S>(
-    addr: SocketAddr,
-    protocol: &'static str,
-    flag: &'static str,
-    into: impl FnOnce(UdpSocket) -> io::Result<S>,
-) -> Result<(S, SocketAddr), IntakeError> {
-    let open = || -> io::Result<_> {
-        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-        // Best effort: a smaller buffer works, it only bridges shorter pauses.
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-        socket.set_nonblocking(true)?;
-        socket.bind(&addr.into())?;
-        let socket = UdpSocket::from(socket);
-        let bound = socket.local_addr()?;
-        Ok((into(socket)?, bound))
-    };
-    open().map_err(|reason| IntakeError::Listen { protocol, transport: "UDP", addr, flag, reason })
-}
-
 /// Reads until cancelled, then hands over what it took.
 pub(super) async fn serve(
-    socket: UdpSocket,
+    socket: Socket,
+    gathering: Gathering,
     hand_over: HandOver,
     metrics: IntakeMetrics,
     cancel: CancellationToken,
 ) {
     let mut reader = Reader {
-        rest: Rest::new(SockRef::from(&socket).recv_buffer_size().unwrap_or_default()),
+        rest: Rest::new(socket.queue()),
         socket,
         again: None,
         datagrams: Datagrams::new(),
-        senders: Senders::default(),
+        senders: Senders::new(gathering.clone()),
         out: Out { hand_over, metrics, last_log: None },
     };
     // When all batches are closed: set with the first that is opened.
@@ -89,7 +62,7 @@ pub(super) async fn serve(
                     reader.again = Some(Instant::now() + PAUSE);
                 }
                 if due.is_none() && !reader.senders.is_empty() {
-                    due = Some(Instant::now() + MAX_AGE);
+                    due = Some(Instant::now() + gathering.max_age);
                 }
                 // The bursts of a socket that is never empty must not keep others waiting.
                 tokio::task::yield_now().await;
@@ -101,7 +74,7 @@ pub(super) async fn serve(
 
 struct Reader {
     rest: Rest,
-    socket: UdpSocket,
+    socket: Socket,
     /// When to look at the socket again; None: when there is something.
     again: Option<Instant>,
     datagrams: Datagrams,
@@ -109,26 +82,28 @@ struct Reader {
     out: Out,
 }
 
-/// How long the reader rests after a burst: as long as what comes meanwhile takes no more than a quarter of the socket's buffer, so that the
+/// How long the reader rests after a burst: as long as what comes meanwhile takes no more than a quarter of the socket's queue, so that the
 /// rest is for pauses that others make.
 #[derive(Debug)]
 struct Rest {
     length: Duration,
-    /// So many packets take a quarter of the buffer.
-    quarter: u64,
+    /// So many packets take a quarter of the queue. None: it is too short to rest at all.
+    quarter: Option<u64>,
 }
 
 impl Rest {
-    /// For a buffer of so many bytes.
-    fn new(buffer: usize) -> Self {
-        Self { length: SHORTEST_REST, quarter: (buffer / CHARGE / 4) as u64 }
+    /// For a queue of so many packets.
+    fn new(queue: usize) -> Self {
+        let quarter = (queue >= SHORTEST_QUEUE).then_some((queue / 4) as u64);
+        Self { length: quarter.map_or(Duration::ZERO, |_| SHORTEST_REST), quarter }
     }
 
     /// After a burst of so many packets, which came during the rest before.
     fn adapt(&mut self, packets: u64) {
-        if packets > self.quarter {
+        let Some(quarter) = self.quarter else { return };
+        if packets > quarter {
             self.length = (self.length / 2).max(SHORTEST_REST);
-        } else if packets < self.quarter / 2 {
+        } else if packets < quarter / 2 {
             self.length = (self.length * 2).min(LONGEST_REST);
         }
     }
@@ -148,8 +123,7 @@ impl Reader {
             sleep_until(at).await;
             return Ok(());
         }
-        // The runtime watches a second handle of the socket, which goes when the wait is over.
-        tokio::net::UdpSocket::from_std(self.socket.try_clone()?)?.readable().await
+        self.socket.readable().await
     }
 
     /// Reads what is there, up to [`BURST`] datagrams, and says when to look again.
@@ -164,10 +138,10 @@ impl Reader {
             senders.push(sender.to_canonical(), datagram, now, |batch| out.put(batch));
         });
         out.metrics.packets.inc_by(packets);
-        out.metrics.bytes(Transport::Udp).inc_by(bytes);
+        out.metrics.bytes(socket.transport()).inc_by(bytes);
         rest.adapt(packets);
         let emptied = received?;
-        if packets > 0 {
+        if packets > 0 && !(emptied && rest.length.is_zero()) {
             let pause = if emptied { rest.length } else { Duration::ZERO };
             *again = Some(Instant::now() + pause);
         }
@@ -198,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_reader_rests_as_long_as_the_buffer_allows() {
-        let mut rest = Rest::new(400 * CHARGE);
+        let mut rest = Rest::new(400);
         for _ in 0..10 {
             rest.adapt(3);
         }
@@ -211,5 +185,8 @@ mod tests {
             rest.adapt(1_000);
         }
         assert_eq!(rest.length, SHORTEST_REST);
+        let mut none = Rest::new(10);
+        none.adapt(0);
+        assert_eq!(none.length, Duration::ZERO, "ten packets may come in any moment");
     }
 }
