@@ -3,3 +3,4 @@
 //! [`intake`] is the statsd intake on UDP, TCP and standard input that `kinetic run` opens beside the AMQP way in.
 
 pub mod intake;
+pub mod sidecar;

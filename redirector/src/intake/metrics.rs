@@ -20,9 +20,9 @@ pub struct IntakeMetrics {
     pub(super) refused_connections: Counter,
     pub(super) idle_connections: Counter,
     pub(super) oversized_lines: Counter,
-    pub(super) messages: Counter,
-    pub(super) refused_messages: Counter,
-    pub(super) unroutable_messages: Counter,
+    pub(crate) messages: Counter,
+    pub(crate) refused_messages: Counter,
+    pub(crate) unroutable_messages: Counter,
     pub(super) collectd: CollectdMetrics,
 }
 

@@ -62,6 +62,8 @@ pub struct IntakeTarget {
 pub struct StatsdIntake {
     pipeline: Pipeline,
     gathering: Gathering,
+    /// The flag that sets the address for TCP.
+    tcp_flag: &'static str,
 }
 
 impl StatsdIntake {
@@ -72,12 +74,12 @@ impl StatsdIntake {
     #[must_use]
     pub fn start(target: IntakeTarget, metrics: IntakeMetrics, cancel: &CancellationToken) -> Self {
         let pipeline = Pipeline::start(&protocol::STATSD, target, metrics, cancel);
-        Self { pipeline, gathering: Gathering::default() }
+        Self { pipeline, gathering: Gathering::default(), tcp_flag: "--statsd-tcp" }
     }
 
     /// Gathers lines in its own way, for a publisher that runs already.
-    pub(crate) fn over(pipeline: Pipeline, gathering: Gathering) -> Self {
-        Self { pipeline, gathering }
+    pub(crate) fn over(pipeline: Pipeline, gathering: Gathering, tcp_flag: &'static str) -> Self {
+        Self { pipeline, gathering, tcp_flag }
     }
 
     /// Takes statsd datagrams on `addr` from now on; port 0 stands for any free one. Gives the address bound.
@@ -106,7 +108,7 @@ impl StatsdIntake {
     /// Takes newline-separated statsd lines over TCP on `addr` from now on; port 0 stands for any free one.
     /// Gives the address bound.
     pub async fn listen_tcp(&self, addr: SocketAddr) -> Result<SocketAddr, IntakeError> {
-        let (listener, bound) = tcp::bind(addr).await?;
+        let (listener, bound) = tcp::bind(addr, self.tcp_flag).await?;
         let gathering = self.gathering.clone();
         self.pipeline
             .spawn(|hand_over, metrics, cancel| tcp::serve(listener, gathering, hand_over, metrics, cancel));
@@ -141,7 +143,7 @@ impl StatsdIntake {
 }
 
 /// The wall clock, in milliseconds since the epoch.
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -26,14 +26,11 @@ const CHUNK: usize = 8 * 1024;
 /// How long accepting rests after an error such as too many open files, which lasts.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-pub(super) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), IntakeError> {
-    let failed = |reason| IntakeError::Listen {
-        protocol: "statsd",
-        transport: "TCP",
-        addr,
-        flag: "--statsd-tcp",
-        reason,
-    };
+pub(super) async fn bind(
+    addr: SocketAddr,
+    flag: &'static str,
+) -> Result<(TcpListener, SocketAddr), IntakeError> {
+    let failed = |reason| IntakeError::Listen { protocol: "statsd", transport: "TCP", addr, flag, reason };
     let listener = TcpListener::bind(addr).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
