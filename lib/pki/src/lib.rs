@@ -20,7 +20,7 @@ pub mod server;
 
 pub use self::{
     authority::{Authority, AuthorityError, Issued, Leaf},
-    client::{Client, ClientFiles, ServerIdentity, Trust},
+    client::{Client, ClientFiles, ClientIdentity, ServerIdentity, Trust},
     fingerprint::Fingerprint,
     identity::{Identity, MachineName, Subject, TrustDomain},
     key::{PrivateKey, PublicKey},
