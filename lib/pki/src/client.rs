@@ -1,0 +1,213 @@
+//! A TLS client's configuration that follows its files.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+    client::{
+        Resumption, WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_cert_signed_by_trust_anchor,
+    },
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
+};
+
+use crate::{
+    follow::{Followed, Made, follow},
+    identity::Identity,
+    material::{MaterialError, Pem, explain, platform_trust},
+    metrics::TlsMetrics,
+    peer::{Peer, PeerError, not_after},
+    provider::{VERSIONS, provider},
+};
+
+/// The files that a client needs, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientFiles {
+    /// What it shows of itself, if anything.
+    pub identity: Option<ClientIdentity>,
+    /// Which authorities it believes.
+    pub trust: Trust,
+}
+
+/// A client's certificate and key, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// The certificate, followed by those between it and its authority, if any.
+    pub certificate: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
+}
+
+/// Which authorities a client believes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Those in this file: several while an authority is replaced.
+    File(PathBuf),
+    /// Those that the system trusts, as they are when the configuration is made.
+    Platform,
+}
+
+/// What a server must prove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerIdentity {
+    /// The DNS name or address that was connected to (RFC 6125).
+    Name,
+    /// This SPIFFE ID, wherever it is reached: for addresses that no certificate names.
+    Spiffe(Identity),
+}
+
+/// A client's configuration; clones share it. TLS 1.2 and 1.3, no ALPN, no resumption: a session belongs to the identity that it began with.
+///
+/// It follows its files as [`Server`](crate::Server) does.
+#[derive(Clone)]
+pub struct Client(Followed<ClientConfig>);
+
+impl Client {
+    /// Reads the files, and follows them until the last clone is dropped.
+    pub fn watch(
+        files: ClientFiles,
+        server: ServerIdentity,
+        metrics: &TlsMetrics,
+    ) -> Result<Self, MaterialError> {
+        let followed = match (files.identity, files.trust) {
+            (Some(ClientIdentity { certificate, key }), Trust::File(trust)) => {
+                follow([certificate, key, trust], metrics, move |[certificate, key, trust]| {
+                    make(Some((certificate, key)), Some(trust), &server)
+                })
+            }
+            (Some(ClientIdentity { certificate, key }), Trust::Platform) => {
+                follow([certificate, key], metrics, move |[certificate, key]| {
+                    make(Some((certificate, key)), None, &server)
+                })
+            }
+            (None, Trust::File(trust)) => {
+                follow([trust], metrics, move |[trust]| make(None, Some(trust), &server))
+            }
+            (None, Trust::Platform) => follow([], metrics, move |[]| make(None, None, &server)),
+        };
+        followed.map(Self)
+    }
+
+    /// The configuration for the next connection.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.0.current()
+    }
+}
+
+fn make(
+    identity: Option<(&Pem, &Pem)>,
+    trust: Option<&Pem>,
+    server: &ServerIdentity,
+) -> Result<Made<ClientConfig>, MaterialError> {
+    let roots = Arc::new(trust.map_or_else(platform_trust, Pem::trust)?);
+    let unusable = |reason: String| MaterialError::Unusable {
+        path: trust
+            .or(identity.map(|(certificate, _)| certificate))
+            .map_or_else(PathBuf::new, |pem| pem.path.clone()),
+        reason,
+    };
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(VERSIONS)
+        .map_err(|error| unusable(error.to_string()))?;
+    let builder = match server {
+        ServerIdentity::Name => {
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
+                .build()
+                .map_err(|error| unusable(error.to_string()))?;
+            builder.with_webpki_verifier(verifier)
+        }
+        ServerIdentity::Spiffe(identity) => {
+            let verifier = SpiffeVerifier { roots, identity: identity.clone(), provider: provider() };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
+    };
+    let (mut config, not_after) = match identity {
+        None => (builder.with_no_client_auth(), None),
+        Some((certificate, key)) => {
+            let chain = certificate.certificates()?;
+            let end = not_after(&chain[0]);
+            let config = builder
+                .with_client_auth_cert(chain, key.key()?)
+                .map_err(|error| explain(&error, certificate, key))?;
+            (config, end)
+        }
+    };
+    config.resumption = Resumption::disabled();
+    Ok(Made { config, not_after })
+}
+
+/// The server proved to be somebody, but not the one that was asked for.
+#[derive(thiserror::Error)]
+#[error("the server is not {expected}: its certificate {}", match .found {
+    Ok(identity) => format!("is {identity}'s"),
+    Err(error) => format!("is nobody's ({error})"),
+})]
+struct NotExpected {
+    expected: Identity,
+    found: Result<Identity, PeerError>,
+}
+
+/// rustls shows foreign errors by their `Debug`: people are to read the sentence.
+impl fmt::Debug for NotExpected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Believes a server whose certificate is an authority's word for one SPIFFE ID (X.509-SVID, section 5.2), instead of for a DNS name.
+#[derive(Debug)]
+struct SpiffeVerifier {
+    roots: Arc<RootCertStore>,
+    identity: Identity,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for SpiffeVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+        let found = match Peer::of(end_entity) {
+            Ok(peer) if peer.identity == self.identity => return Ok(ServerCertVerified::assertion()),
+            Ok(peer) => Ok(peer.identity),
+            Err(error) => Err(error),
+        };
+        let error = NotExpected { expected: self.identity.clone(), found };
+        Err(CertificateError::Other(OtherError(Arc::new(error))).into())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,33 @@
+//! Certificates: who somebody is ([`identity`]), who says so ([`authority`], [`request`]), what a certificate says
+//! ([`peer`]), and TLS configurations that follow their files without dropping a connection ([`server`], [`client`]).
+//!
+//! The shape of the certificates is that of an X.509-SVID: one SPIFFE ID in the subject's alternative names
+//! (<https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md>).
+
+pub mod authority;
+pub mod client;
+pub mod fingerprint;
+mod follow;
+pub mod identity;
+pub mod key;
+pub mod material;
+pub mod metrics;
+pub mod peer;
+mod provider;
+pub mod request;
+pub mod serial;
+pub mod server;
+
+pub use self::{
+    authority::{Authority, AuthorityError, Issued, Leaf},
+    client::{Client, ClientFiles, ClientIdentity, ServerIdentity, Trust},
+    fingerprint::Fingerprint,
+    identity::{Identity, MachineName, Subject, TrustDomain},
+    key::{PrivateKey, PublicKey},
+    material::MaterialError,
+    metrics::TlsMetrics,
+    peer::{Peer, PeerError},
+    request::{Request, RequestError},
+    serial::Serial,
+    server::{ClientAuth, Files, Server},
+};
