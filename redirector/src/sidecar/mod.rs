@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::intake::{IntakeError, IntakeMetrics, StatsdIntake, batch::Gathering, pipeline::Pipeline};
 use spool::Spool;
 
-pub use config::{SidecarConfig, upstream};
+pub use config::{InvalidOrigin, Origin, SidecarConfig, upstream};
 pub use metrics::SidecarMetrics;
 #[doc(hidden)]
 pub use record::walk;

@@ -55,7 +55,7 @@ async fn start(bus: &Bus, instance: &str, spool: Option<&Path>) -> Running {
         statsd: Some("127.0.0.1:0".parse().unwrap()),
         statsd_socket: None,
         profile: "web".parse().unwrap(),
-        origin: "web-1".into(),
+        origin: "web-1".parse().unwrap(),
         batch_bytes: 1024,
         batch_age: Duration::from_millis(5),
         spool: spool.map(|directory| SpoolConfig {
