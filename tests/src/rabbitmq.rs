@@ -40,12 +40,25 @@ for look in $(seq 500); do kill -0 -- -$broker 2>/dev/null || break; sleep 0.02;
 #[derive(Debug)]
 pub struct RabbitMq {
     amqp: u16,
+    amqps: u16,
+    tls: Option<TlsFiles>,
     admin: u16,
     distribution: u16,
     epmd: u16,
     run: Mutex<Option<Run>>,
     /// Last, so that it goes after the broker.
     folder: TempDir,
+}
+
+/// What a broker shows of itself and whom it believes, in PEM files.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The authorities that it believes.
+    pub ca: PathBuf,
+    /// Its certificate.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// One start of the broker.
@@ -62,13 +75,27 @@ impl RabbitMq {
     /// If RabbitMQ is not installed or does not come up.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_as(None)
+    }
+
+    /// Starts a broker that listens for TLS, too, and there believes certificates only: who comes is the user that is called like the URI in
+    /// its certificate.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with_tls(files: TlsFiles) -> Self {
+        Self::start_as(Some(files))
+    }
+
+    fn start_as(tls: Option<TlsFiles>) -> Self {
         assert!(
             Path::new(BIN).join("rabbitmq-server").exists(),
             "this test needs RabbitMQ: apt-get install -y rabbitmq-server (and stop the service that this starts)"
         );
-        let [amqp, admin, distribution, epmd] = free_ports();
+        let [amqp, amqps, admin, distribution, epmd] = free_ports();
         let folder = TempDir::with_prefix("kinetic-rabbitmq-").expect("a folder under the temporary one");
-        let broker = Self { amqp, admin, distribution, epmd, run: Mutex::new(None), folder };
+        let broker = Self { amqp, amqps, tls, admin, distribution, epmd, run: Mutex::new(None), folder };
         broker.configure();
         broker.start_again();
         broker
@@ -96,6 +123,22 @@ impl RabbitMq {
     #[must_use]
     pub fn amqp_port(&self) -> u16 {
         self.amqp
+    }
+
+    /// The port for AMQP over TLS.
+    #[must_use]
+    pub fn amqps_port(&self) -> u16 {
+        self.amqps
+    }
+
+    /// Creates a user without a password, who may do this much in a vhost: `{"configure":"","write":"…","read":""}`.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub fn add_user(&self, user: &str, vhost: &str, permissions: &str) {
+        let (user, vhost) = (percent_encoded(user), percent_encoded(vhost));
+        self.http("PUT", &format!("/api/users/{user}"), r#"{"password_hash":"","tags":""}"#);
+        self.http("PUT", &format!("/api/permissions/{vhost}/{user}"), permissions);
     }
 
     /// Runs `rabbitmqctl` (a second or two) and returns what it printed.
@@ -223,14 +266,30 @@ impl RabbitMq {
     }
 
     fn configure(&self) {
-        let configuration = format!(
+        let plain = format!(
             "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n",
             self.amqp, self.admin
         );
+        let (tls, plugins) = match &self.tls {
+            Some(files) => (self.tls_configuration(files), "rabbitmq_management,rabbitmq_auth_mechanism_ssl"),
+            None => (String::new(), "rabbitmq_management"),
+        };
+        let configuration = plain + &tls;
         let write = |name, text: &str| fs::write(self.path(name), text).expect("our own folder is writable");
         write("rabbitmq.conf", &configuration);
-        write("enabled_plugins", "[rabbitmq_management].\n");
+        write("enabled_plugins", &format!("[{plugins}].\n"));
         write("rabbitmq-env.conf", "");
+    }
+
+    fn tls_configuration(&self, TlsFiles { ca, certificate, key }: &TlsFiles) -> String {
+        let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
+        format!(
+            "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.cacertfile = {ca}\nssl_options.certfile = {certificate}\n\
+             ssl_options.keyfile = {key}\nssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n\
+             auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = EXTERNAL\n\
+             ssl_cert_login_from = subject_alternative_name\nssl_cert_login_san_type = uri\n",
+            self.amqps
+        )
     }
 
     fn command(&self, program: &str) -> Command {

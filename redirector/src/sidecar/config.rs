@@ -68,6 +68,7 @@ pub fn upstream(address: &str, vhost: &str, tls: TlsSource) -> Result<AmqpConfig
     Ok(AmqpConfig::new(&format!("amqps://{address}"), vhost)?
         .with_identity(tls)
         .with_frame_max(FRAME_MAX)
+        .settling_at_first()
         .with_connection_name("kinetic sidecar")
         .with_client_property("kinetic.version", env!("CARGO_PKG_VERSION")))
 }

@@ -19,6 +19,8 @@ pub type TlsSource = Arc<dyn Fn() -> Arc<rustls::ClientConfig> + Send + Sync>;
 pub struct AmqpConfig {
     pub(super) uri: AMQPUri,
     pub(super) tls: Option<TlsSource>,
+    /// The first connection, too, may be to a broker that has just started.
+    pub(super) settles_at_first: bool,
     connection_name: String,
     client_properties: Vec<(String, String)>,
 }
@@ -41,6 +43,7 @@ impl AmqpConfig {
         Ok(Self {
             uri: parsed,
             tls: None,
+            settles_at_first: false,
             connection_name: "kinetic".to_owned(),
             client_properties: Vec::new(),
         })
@@ -52,7 +55,17 @@ impl AmqpConfig {
     pub fn with_identity(mut self, tls: TlsSource) -> Self {
         self.uri.scheme = AMQPScheme::AMQPS;
         self.uri.query.auth_mechanism = Some(SASLMechanism::External);
+        // Not sent; logs and errors name it.
+        "(certificate)".clone_into(&mut self.uri.authority.userinfo.username);
         self.tls = Some(tls);
+        self
+    }
+
+    /// For a publisher that may have started together with the broker: on its first connection, too, messages that go nowhere are tried again
+    /// for 15 seconds, one at a time until one arrives.
+    #[must_use]
+    pub fn settling_at_first(mut self) -> Self {
+        self.settles_at_first = true;
         self
     }
 
