@@ -31,8 +31,8 @@ use crate::intake::{
 
 /// Bytes between the readers and this task.
 const HAND_OVER: usize = 2 * 1024 * 1024;
-/// Unconfirmed at most, in bytes and in messages.
-const WINDOW: usize = 1024 * 1024;
+/// Unconfirmed at most, in bytes and in messages. The client copies what it sends: a byte here is three of memory.
+const WINDOW: usize = 512 * 1024;
 const WINDOW_MESSAGES: usize = 256;
 /// What may wait in memory before it goes to disk, in bytes; twice as much where there is no disk, or no room on it.
 const MEMORY: usize = 1024 * 1024;
