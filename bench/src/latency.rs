@@ -30,15 +30,6 @@ const SETTLE: Duration = Duration::from_secs(5);
 
 const RESOURCES: &str = r#"
 apiVersion: kinetic.dev/v1alpha1
-kind: Customer
-metadata: {name: shop}
-spec:
-  region: local
-  provider: bench
-  limits: {series: 1000000}
-  clients: [{name: web, profile: web}]
----
-apiVersion: kinetic.dev/v1alpha1
 kind: Topology
 metadata: {name: web}
 spec:

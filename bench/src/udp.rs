@@ -24,15 +24,6 @@ const RATE: u64 = 1_500_000;
 /// Every series against a threshold, the percentiles of a tenth of the timers against their own past.
 const RESOURCES: &str = r#"
 apiVersion: kinetic.dev/v1alpha1
-kind: Customer
-metadata: {name: shop}
-spec:
-  region: local
-  provider: bench
-  limits: {series: 1000000}
-  clients: [{name: web, profile: web}]
----
-apiVersion: kinetic.dev/v1alpha1
 kind: Topology
 metadata: {name: web}
 spec:

@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs, role,
-    run::RunArgs, series::SeriesArgs, sidecar::SidecarArgs, validate::ValidateArgs,
+    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs, pki::PkiArgs,
+    redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, sidecar::SidecarArgs,
+    validate::ValidateArgs,
 };
 
 /// Finds the one odd host in the metrics that your machines already send, and mails the right people once.
@@ -39,12 +40,18 @@ pub(crate) enum Command {
     Series(SeriesArgs),
     /// Ask running analyzers, and change what they watch for without an edit or a restart.
     Arc(ArcArgs),
+    /// Make and keep certificates without Kubernetes: an authority in a folder.
+    ///
+    /// Every part of Kinetic, and every client, proves who it is by a certificate. On Kubernetes the operator issues them; without it, this does.
+    Pki(PkiArgs),
     /// Run one Topology's analyzer alone, over AMQP.
     Analyzer(role::analyzer::AnalyzerArgs),
     /// Run the alert service alone, over AMQP.
     Alert(role::alert::AlertArgs),
     /// Give programs on this machine a plain way in, and carry what they send to the front door by mutual TLS.
     Sidecar(Box<SidecarArgs>),
+    /// Run the front door alone: AMQP over mutual TLS, each customer to its own vhost.
+    Redirector(RedirectorArgs),
 }
 
 #[cfg(test)]

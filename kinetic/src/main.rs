@@ -9,6 +9,8 @@ mod incidents;
 mod listen;
 mod logging;
 mod mail;
+mod pki;
+mod redirector;
 mod role;
 mod run;
 mod series;
@@ -62,8 +64,10 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Incidents(args) => incidents::run(&args).await,
         Command::Series(args) => series::run(&args).await,
         Command::Arc(args) => arc::run(args).await,
+        Command::Pki(args) => pki::run(args),
         Command::Analyzer(args) => role::analyzer::run(args).await,
         Command::Alert(args) => role::alert::run(args).await,
         Command::Sidecar(args) => sidecar::run(*args).await,
+        Command::Redirector(args) => redirector::run(args).await,
     }
 }

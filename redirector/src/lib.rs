@@ -3,5 +3,7 @@
 //! [`intake`] is the statsd intake on UDP, TCP and standard input that `kinetic run` opens beside the AMQP way in. [`sidecar`] is the front
 //! door's other end.
 
+pub mod amqp;
+pub mod door;
 pub mod intake;
 pub mod sidecar;

@@ -40,25 +40,14 @@ for look in $(seq 500); do kill -0 -- -$broker 2>/dev/null || break; sleep 0.02;
 #[derive(Debug)]
 pub struct RabbitMq {
     amqp: u16,
-    amqps: u16,
-    tls: Option<TlsFiles>,
     admin: u16,
     distribution: u16,
     epmd: u16,
+    /// The port for TLS, and what the broker is configured with for it.
+    tls: Option<(u16, String)>,
     run: Mutex<Option<Run>>,
     /// Last, so that it goes after the broker.
     folder: TempDir,
-}
-
-/// What a broker shows of itself and whom it believes, in PEM files.
-#[derive(Clone, Debug)]
-pub struct TlsFiles {
-    /// The authorities that it believes.
-    pub ca: PathBuf,
-    /// Its certificate.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
 }
 
 /// One start of the broker.
@@ -75,27 +64,36 @@ impl RabbitMq {
     /// If RabbitMQ is not installed or does not come up.
     #[must_use]
     pub fn start() -> Self {
-        Self::start_as(None)
+        Self::configured(None)
     }
 
-    /// Starts a broker that listens for TLS, too, and there believes certificates only: who comes is the user that is called like the URI in
-    /// its certificate.
+    /// Starts a broker that also speaks AMQP over mutual TLS: with this certificate and key, for clients of this authority (all
+    /// PEM files). By SASL EXTERNAL a client is the user that is called like the URI in its certificate ([`add_user`](Self::add_user)).
     ///
     /// # Panics
     /// As [`start`](Self::start).
     #[must_use]
-    pub fn start_with_tls(files: TlsFiles) -> Self {
-        Self::start_as(Some(files))
+    pub fn start_with_tls(certificate: &Path, key: &Path, authority: &Path) -> Self {
+        let [port] = free_ports();
+        let (certificate, key, authority) = (certificate.display(), key.display(), authority.display());
+        let configuration = format!(
+            "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n\
+             ssl_options.cacertfile = {authority}\nssl_options.verify = verify_peer\n\
+             ssl_options.fail_if_no_peer_cert = true\nssl_options.versions.1 = tlsv1.3\nssl_options.versions.2 = tlsv1.2\n\
+             auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = AMQPLAIN\nauth_mechanisms.3 = EXTERNAL\n\
+             ssl_cert_login_from = subject_alternative_name\nssl_cert_login_san_type = uri\n"
+        );
+        Self::configured(Some((port, configuration)))
     }
 
-    fn start_as(tls: Option<TlsFiles>) -> Self {
+    fn configured(tls: Option<(u16, String)>) -> Self {
         assert!(
             Path::new(BIN).join("rabbitmq-server").exists(),
             "this test needs RabbitMQ: apt-get install -y rabbitmq-server (and stop the service that this starts)"
         );
-        let [amqp, amqps, admin, distribution, epmd] = free_ports();
+        let [amqp, admin, distribution, epmd] = free_ports();
         let folder = TempDir::with_prefix("kinetic-rabbitmq-").expect("a folder under the temporary one");
-        let broker = Self { amqp, amqps, tls, admin, distribution, epmd, run: Mutex::new(None), folder };
+        let broker = Self { amqp, admin, distribution, epmd, tls, run: Mutex::new(None), folder };
         broker.configure();
         broker.start_again();
         broker
@@ -126,9 +124,12 @@ impl RabbitMq {
     }
 
     /// The port for AMQP over TLS.
+    ///
+    /// # Panics
+    /// If it was not started with TLS.
     #[must_use]
-    pub fn amqps_port(&self) -> u16 {
-        self.amqps
+    pub fn tls_port(&self) -> u16 {
+        self.tls.as_ref().expect("started with TLS").0
     }
 
     /// Creates a user without a password, who may do this much in a vhost: `{"configure":"","write":"…","read":""}`.
@@ -266,30 +267,16 @@ impl RabbitMq {
     }
 
     fn configure(&self) {
-        let plain = format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n",
+        let tls = self.tls.as_ref().map_or("", |(_, configuration)| configuration);
+        let configuration = format!(
+            "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n{tls}",
             self.amqp, self.admin
         );
-        let (tls, plugins) = match &self.tls {
-            Some(files) => (self.tls_configuration(files), "rabbitmq_management,rabbitmq_auth_mechanism_ssl"),
-            None => (String::new(), "rabbitmq_management"),
-        };
-        let configuration = plain + &tls;
         let write = |name, text: &str| fs::write(self.path(name), text).expect("our own folder is writable");
         write("rabbitmq.conf", &configuration);
-        write("enabled_plugins", &format!("[{plugins}].\n"));
+        let external = self.tls.as_ref().map_or("", |_| ", rabbitmq_auth_mechanism_ssl");
+        write("enabled_plugins", &format!("[rabbitmq_management{external}].\n"));
         write("rabbitmq-env.conf", "");
-    }
-
-    fn tls_configuration(&self, TlsFiles { ca, certificate, key }: &TlsFiles) -> String {
-        let (ca, certificate, key) = (ca.display(), certificate.display(), key.display());
-        format!(
-            "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.cacertfile = {ca}\nssl_options.certfile = {certificate}\n\
-             ssl_options.keyfile = {key}\nssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n\
-             auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = EXTERNAL\n\
-             ssl_cert_login_from = subject_alternative_name\nssl_cert_login_san_type = uri\n",
-            self.amqps
-        )
     }
 
     fn command(&self, program: &str) -> Command {

@@ -18,6 +18,18 @@ use super::{PATIENCE, Server};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// Whose topologies are run; no benchmark sends as many series as it may have.
+const CUSTOMER: &str = "
+apiVersion: kinetic.dev/v1alpha1
+kind: Customer
+metadata: {name: shop}
+spec:
+  region: local
+  provider: bench
+  limits: {series: 1000000}
+  clients: [{name: web, profile: web}]
+";
+
 /// `kinetic run`, and where it tells how it fares.
 #[derive(Debug)]
 pub struct Kinetic {
@@ -38,11 +50,11 @@ impl Kinetic {
         Ok(program)
     }
 
-    /// Starts it with these resources, and waits until it is ready.
+    /// Starts it with these resources of the customer `shop`, and waits until it is ready.
     pub fn start(resources: &str, more: &[&str]) -> anyhow::Result<Self> {
         let folder = TempDir::new().context("a folder under the temporary one")?;
         let file = folder.path().join("resources.yaml");
-        fs::write(&file, resources)?;
+        fs::write(&file, format!("{CUSTOMER}---\n{resources}"))?;
         let (port, admin) = (free_port(), free_port());
         let mut command = Command::new(Self::program()?);
         command.arg("run").arg("-f").arg(&file).arg("--data").arg(folder.path().join("data"));

@@ -184,7 +184,7 @@ pub(crate) async fn watch(
     }
 }
 
-fn report(reload: &Reload) {
+pub(crate) fn report(reload: &Reload) {
     match reload {
         Reload::Applied { changes } => info!(%changes, "the edit was read"),
         Reload::Broken(problems) => {

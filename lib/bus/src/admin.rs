@@ -1,6 +1,7 @@
 //! What AMQP cannot do: vhosts, permissions and policies, over RabbitMQ's HTTP interface.
 
 use crate::{BusError, Retention};
+use kinetic_api::role::{Permissions, Role, TopicPermission};
 use reqwest::{Client, Method, StatusCode, Url};
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -52,6 +53,21 @@ impl Admin {
     pub async fn grant(&self, vhost: &str, user: &str) -> Result<(), BusError> {
         let all = r#"{"configure":".*","write":".*","read":".*"}"#;
         self.call(Method::PUT, &["permissions", vhost, user], all.to_owned()).await
+    }
+
+    /// Creates a role's user on a vhost, with this password and the role's permissions; one that exists gets them anew.
+    pub async fn create_user(&self, vhost: &str, role: &Role, password: &str) -> Result<(), BusError> {
+        let user = role.user(vhost);
+        let account = serde_json::json!({"password": password, "tags": ""});
+        self.call(Method::PUT, &["users", &user], account.to_string()).await?;
+        let Permissions { configure, write, read } = role.permissions();
+        let permissions = serde_json::json!({"configure": configure, "write": write, "read": read});
+        self.call(Method::PUT, &["permissions", vhost, &user], permissions.to_string()).await?;
+        for TopicPermission { exchange, write, read } in role.topic_permissions() {
+            let permissions = serde_json::json!({"exchange": exchange, "write": write, "read": read});
+            self.call(Method::PUT, &["topic-permissions", vhost, &user], permissions.to_string()).await?;
+        }
+        Ok(())
     }
 
     /// Sets how much of a stream stays readable, by a policy of the stream's own name.

@@ -194,3 +194,35 @@ fn folder(path: &Path) -> &Path {
 const fn may_change(kind: EventKind) -> bool {
     !matches!(kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(AccessMode::Write)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn following_ends_with_the_last_clone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        fs::write(&path, "1").unwrap();
+        // The thread owns what makes, and so this.
+        let owned = Arc::new(());
+        let held = Arc::clone(&owned);
+        let followed = follow([path], &TlsMetrics::default(), move |[file]| {
+            let _ = &held;
+            Ok(Made { config: file.bytes.clone(), not_after: None })
+        })
+        .unwrap();
+        let clone = followed.clone();
+        drop(followed);
+        assert_eq!(*clone.current(), b"1");
+        assert_eq!(Arc::strong_count(&owned), 2);
+        drop(clone);
+        let deadline = Instant::now() + Duration::from_secs(50);
+        while Arc::strong_count(&owned) > 1 {
+            assert!(Instant::now() < deadline, "the thread goes on");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}

@@ -22,7 +22,7 @@ use kinetic_bus::{
 use kinetic_tests::{
     http::{get, metric},
     process::{Kinetic, eventually, free_port},
-    rabbitmq::{RabbitMq, TlsFiles},
+    rabbitmq::RabbitMq,
 };
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -47,11 +47,8 @@ impl Site {
         let certificates = Certificates::new(folder.path());
         certificates.issue("door", "spiffe://kinetic.local/redirector", DAY);
         certificates.issue("web", CLIENT, DAY);
-        let broker = RabbitMq::start_with_tls(TlsFiles {
-            ca: certificates.path("ca.crt"),
-            certificate: certificates.path("door.crt"),
-            key: certificates.path("door.key"),
-        });
+        let path = |name| certificates.path(name);
+        let broker = RabbitMq::start_with_tls(&path("door.crt"), &path("door.key"), &path("ca.crt"));
         broker.add_vhost(VHOST);
         // The least that a client needs: DESIGN.md, "Identity and trust".
         broker.add_user(CLIENT, VHOST, r#"{"configure":"^$","write":"^kinetic\\.metrics$","read":"^$"}"#);
@@ -65,7 +62,7 @@ impl Site {
     fn sidecar(&self) -> Kinetic {
         let mut args: Vec<OsString> = vec!["sidecar".into()];
         let mut flag = |name: &str, value: &Path| args.extend([format!("--{name}").into(), value.into()]);
-        flag("upstream", Path::new(&format!("localhost:{}", self.broker.amqps_port())));
+        flag("upstream", Path::new(&format!("localhost:{}", self.broker.tls_port())));
         flag("vhost", Path::new(VHOST));
         flag("cert", &self.certificates.path("web.crt"));
         flag("key", &self.certificates.path("web.key"));

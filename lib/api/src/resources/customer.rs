@@ -152,7 +152,11 @@ pub struct Enrollment {
     /// The machines that a token holder gets without a person, under `AllowList`.
     #[schemars(length(max = 100))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub allow: Vec<EnrollmentAllow>,
+    pub allow: Vec<Machines>,
+    /// Machines that are kept out, whatever certificate they hold: open connections are ended, requests refused.
+    #[schemars(length(max = 100))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<Machines>,
 }
 
 /// Who decides about an enrolment request.
@@ -167,13 +171,13 @@ pub enum EnrollmentPolicy {
     Deny,
 }
 
-/// Machines of a client class that are let in without a person.
+/// Machines of a client class, by their names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct EnrollmentAllow {
+pub struct Machines {
     /// The class.
     pub client: Name,
-    /// Names, as globs (`web-*.acme.example`) or anchored regular expressions (`re:db[0-9]{1,4}`).
+    /// Names, as globs (`web-*.acme.example`) or regular expressions (`re:db[0-9]{1,4}`) of the whole name.
     #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 253)))]
     pub names: Vec<String>,
 }

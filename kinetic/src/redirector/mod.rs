@@ -1,0 +1,102 @@
+//! `kinetic redirector`: the front door, alone.
+
+mod config;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use clap::Args;
+use kinetic_pki::TlsMetrics;
+use kinetic_redirector::door::{Brokers, Door, DoorMetrics, api_keys::ApiKeys, routes::Routes};
+use kinetic_resources::Snapshot;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use self::config::Settings;
+use crate::{
+    admin::{Admin, Unready},
+    run, series, stop, validate,
+};
+
+/// How often the folder of API keys is looked at: within it a key that is taken out ends its connections.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Takes AMQP over mutual TLS, and leads each customer's clients to their own vhost.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example configuration:\n  listen: 0.0.0.0:5671\n  admin: 127.0.0.1:8184\n  tls: {certificate: redirector.crt, key: redirector.key, trust: trust.crt}\n  masterKey: {file: master.key}\n  files: [resources/]\n  placements:\n    - region: us-west\n      provider: aws\n      brokers: [{name: aws-1, nodes: [\"rabbit-0.example:5671\", \"rabbit-1.example:5671\"], tls: {}}]\n\nMake the certificates by `kinetic pki`, the key by `head -c 32 /dev/urandom > master.key`."
+)]
+pub(crate) struct RedirectorArgs {
+    /// The configuration: a YAML file with listen, tls, masterKey, files and placements.
+    #[arg(long, value_name = "FILE", env = "KINETIC_CONFIG")]
+    config: PathBuf,
+}
+
+/// Runs until stopped.
+pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
+    let settings = Settings::read(&args.config)?;
+    let files = settings.files();
+    let Some(snapshot) = validate::load_or_report(&files) else { return Ok(ExitCode::FAILURE) };
+    let mut registry = Registry::default();
+    let (tls_metrics, metrics) = (TlsMetrics::default(), DoorMetrics::default());
+    tls_metrics.register(&mut registry);
+    metrics.register(&mut registry);
+    let brokers = settings.brokers(&tls_metrics)?;
+    let trust_domain = settings.trust_domain()?;
+    let door = Door::new(settings.door(), settings.server(&tls_metrics)?, settings.credentials()?, metrics);
+    let lead = |snapshot: &Snapshot, brokers: Brokers| {
+        let customers = snapshot.customers.iter().map(|entry| &entry.resource);
+        let topologies = snapshot.topologies.iter().map(|entry| &entry.resource);
+        door.lead(Routes::new(&trust_domain, &settings.placements(), customers, topologies), brokers);
+    };
+    lead(&snapshot, brokers.clone());
+
+    let stop = stop::on_signal()?;
+    let listener = TcpListener::bind(settings.config.listen)
+        .await
+        .with_context(|| format!("listen: {}: cannot listen", settings.config.listen))?;
+    info!(address = %listener.local_addr()?, customers = snapshot.customers.len(), "taking AMQP over TLS");
+    let unready = Unready::starting();
+    if let Some(address) = settings.config.admin {
+        let admin = Admin::new(registry, unready.clone(), series::Desks::default());
+        let bound = admin.serve(address, stop.clone()).await;
+        let bound = bound.with_context(|| format!("admin: {address}: cannot listen"))?;
+        info!(address = %bound, "serving /healthz, /readyz and /metrics");
+    }
+    if let Some(folder) = settings.api_keys() {
+        door.take_keys(ApiKeys::read(&folder)?);
+        tokio::spawn(follow_keys(Arc::clone(&door), folder, stop.clone()));
+    }
+    let serving = tokio::spawn(Arc::clone(&door).serve(listener, stop.clone()));
+    unready.set(Vec::new());
+    let (mut snapshots, mut reloads) = kinetic_resources::watch(&files);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(reload) = reloads.recv() => run::report(&reload),
+            Ok(()) = snapshots.changed() => {
+                let snapshot = Arc::clone(&snapshots.borrow_and_update());
+                lead(&snapshot, brokers.clone());
+            }
+        }
+    }
+    unready.set(vec!["stopping".to_owned()]);
+    serving.await.context("the front door ended by itself")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn follow_keys(door: Arc<Door>, folder: PathBuf, stop: CancellationToken) {
+    let mut known = None;
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        match ApiKeys::read(&folder) {
+            Ok(keys) if known.as_ref() != Some(&keys) => {
+                door.take_keys(keys.clone());
+                known = Some(keys);
+            }
+            Ok(_) => {}
+            Err(error) => error!(%error, "the API keys stay as they were"),
+        }
+    }
+}

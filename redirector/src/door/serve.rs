@@ -1,0 +1,210 @@
+//! Connections taken, until the front door stops.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use kinetic_pki::Peer;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, info, warn};
+
+use super::{
+    Door, Refusal,
+    broker::keep_alive,
+    handshake::{Session, Stage, welcome},
+    leg::{Leg, Received},
+    live::Live,
+    metrics::Customer,
+    relay::{Ended, Relay},
+    wire::{Wire, WireError},
+};
+use crate::amqp::Method;
+
+/// How long a refused client may take to read why.
+const REFUSING: Duration = Duration::from_secs(2);
+/// After an error of the listener, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// Who is shaking hands.
+#[derive(Debug, Default)]
+struct Shaking(Mutex<HashMap<IpAddr, u32>>);
+
+/// One who is; until it is dropped.
+struct Turn {
+    shaking: Arc<Shaking>,
+    address: IpAddr,
+    door: Arc<Door>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.door.metrics.handshakes.dec();
+        let mut shaking = self.shaking.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = shaking.get_mut(&self.address) {
+            *number -= 1;
+            if *number == 0 {
+                shaking.remove(&self.address);
+            }
+        }
+    }
+}
+
+impl Shaking {
+    fn turn(self: &Arc<Self>, door: &Arc<Door>, address: IpAddr) -> Option<Turn> {
+        let mut shaking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = shaking.values().sum::<u32>();
+        let number = shaking.entry(address).or_default();
+        if all >= door.settings.handshakes || *number >= door.settings.handshakes_per_address {
+            return None;
+        }
+        *number += 1;
+        door.metrics.handshakes.inc();
+        Some(Turn { shaking: Arc::clone(self), address, door: Arc::clone(door) })
+    }
+}
+
+impl Door {
+    /// Takes connections until cancelled; then ends the open ones at a bounded rate, and returns when the last has gone.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let shaking = Arc::new(Shaking::default());
+        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((socket, address)) => {
+                    self.metrics.accepted.inc();
+                    let Some(turn) = shaking.turn(&self, address.ip()) else {
+                        self.metrics.overrun.inc();
+                        continue;
+                    };
+                    tasks.spawn(Arc::clone(&self).attend(socket, address, turn));
+                }
+                Err(error) => {
+                    warn!(%error, "cannot take a connection");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        self.draining.store(true, Relaxed);
+        self.changed();
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    async fn attend(self: Arc<Self>, socket: TcpStream, address: SocketAddr, turn: Turn) {
+        // On the heap, and gone before the connection's long life begins.
+        let greeted = Box::pin(self.shake(socket, address)).await;
+        drop(turn);
+        let Some((wire, session)) = greeted else { return };
+        let live = Arc::new(Live {
+            number: NUMBER.fetch_add(1, Relaxed),
+            who: session.who.clone(),
+            customer: session.admission.customer.name.clone(),
+            role: session.admission.role.clone(),
+            address,
+            since: Timestamp::now(),
+            announced: session.announced.clone(),
+            received: super::account::Traffic::default(),
+            sent: super::account::Traffic::default(),
+        });
+        debug!(identity = live.who.name(), %address, customer = live.customer, "a connection is open");
+        self.metrics.open.inc();
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(live.number, Arc::clone(&live));
+        let (relay, from_broker) = Relay::new(Arc::clone(&self), wire.leg, session, Arc::clone(&live));
+        let ended = Box::pin(relay.run(wire.buffer, from_broker)).await;
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&live.number);
+        self.metrics.open.dec();
+        self.metrics.end(ended.label());
+        let customer = Customer { customer: live.customer.clone() };
+        self.metrics.received.get_or_create(&customer).inc_by(live.received.bytes.load(Relaxed));
+        self.metrics.sent.get_or_create(&customer).inc_by(live.sent.bytes.load(Relaxed));
+        match &ended {
+            Ended::Closed | Ended::Drained | Ended::ClientGone => {
+                debug!(identity = live.who.name(), %address, reason = ended.label(), "a connection ended");
+            }
+            _ => {
+                info!(identity = live.who.name(), %address, reason = ended.label(), "a connection was ended");
+            }
+        }
+    }
+
+    async fn shake(self: &Arc<Self>, socket: TcpStream, address: SocketAddr) -> Option<(Wire, Session)> {
+        keep_alive(&socket);
+        let mut stage = Stage::default();
+        let mut client = None;
+        let way_in = async {
+            let mut buffer = Vec::new();
+            let leg = Leg::accept(socket, self.tls.config(), &mut buffer).await;
+            let leg = leg.inspect_err(|error| self.metrics.refuse(tls_reason(error)))?;
+            let peer = leg.peer_certificate().map(|certificate| Peer::of(certificate)).transpose();
+            let client = client.insert(Wire { leg, buffer });
+            let peer = peer.map_err(|error| Refusal::Certificate(error.to_string()))?;
+            welcome(self, client, address, peer, &mut stage).await
+        };
+        let outcome = timeout(self.settings.handshake, way_in).await;
+        let refusal = match outcome {
+            Ok(Ok(session)) => return client.map(|client| (client, session)),
+            Ok(Err(WireError::Io(error))) => {
+                if client.is_some() {
+                    self.metrics.refuse("gone");
+                }
+                debug!(%address, %error, "a connection ended in its handshake");
+                return None;
+            }
+            Ok(Err(WireError::Refused(refusal))) => refusal,
+            Err(_) => Refusal::Slow(self.settings.handshake.as_secs()),
+        };
+        self.metrics.refuse(refusal.label());
+        info!(%address, reason = refusal.label(), text = %refusal, "a connection was refused");
+        if let Some(mut client) = client {
+            let _ = timeout(REFUSING, refuse(&mut client, &refusal, stage)).await;
+            client.leg.end().await;
+        }
+        None
+    }
+}
+
+async fn refuse(client: &mut Wire, refusal: &Refusal, stage: Stage) -> io::Result<()> {
+    let Stage::Opening { cause, .. } = stage else { return Ok(()) };
+    let close = Method::close(refusal.code(), &format!("{}: {refusal}", refusal.code().name()), cause);
+    client.leg.send_all(&close).await?;
+    // Its answer is not needed; but to end with bytes unread would take the reason from it.
+    while client.leg.receive(&mut client.buffer).await? == Received::Some {
+        if client.buffer.ends_with(&Method::CloseOk.frame()) {
+            break;
+        }
+        client.buffer.clear();
+    }
+    Ok(())
+}
+
+/// What TLS refused, as it is counted.
+fn tls_reason(error: &io::Error) -> &'static str {
+    use rustls::{CertificateError, Error};
+    match error.get_ref().and_then(|error| error.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(error)) => match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "tls_expired",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "tls_not_yet_valid"
+            }
+            CertificateError::UnknownIssuer => "tls_unknown_authority",
+            _ => "tls_certificate",
+        },
+        Some(_) => "tls",
+        None => "gone",
+    }
+}
