@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs, pki::PkiArgs,
-    redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, validate::ValidateArgs,
+    redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, sidecar::SidecarArgs,
+    validate::ValidateArgs,
 };
 
 /// Finds the one odd host in the metrics that your machines already send, and mails the right people once.
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Analyzer(role::analyzer::AnalyzerArgs),
     /// Run the alert service alone, over AMQP.
     Alert(role::alert::AlertArgs),
+    /// Give programs on this machine a plain way in, and carry what they send to the front door by mutual TLS.
+    Sidecar(Box<SidecarArgs>),
     /// Run the front door alone: AMQP over mutual TLS, each customer to its own vhost.
     Redirector(RedirectorArgs),
 }

@@ -14,6 +14,7 @@ mod redirector;
 mod role;
 mod run;
 mod series;
+mod sidecar;
 mod stop;
 mod types_db;
 mod validate;
@@ -21,6 +22,7 @@ mod validate;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Cli, Command};
 
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
     logging::init(cli.log.as_deref());
     // The process has one TLS provider; a second call could only mean that it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match runtime(&cli.command) {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("kinetic: the system gives no threads: {error}");
@@ -45,6 +47,14 @@ fn main() -> ExitCode {
     code
 }
 
+/// A sidecar takes little of the machine that it serves: it has one thread, and a second that waits for the disk.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    match command {
+        Command::Sidecar(_) => Builder::new_current_thread().max_blocking_threads(4).enable_all().build(),
+        _ => Runtime::new(),
+    }
+}
+
 async fn command(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(*args).await,
@@ -57,6 +67,7 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Pki(args) => pki::run(args),
         Command::Analyzer(args) => role::analyzer::run(args).await,
         Command::Alert(args) => role::alert::run(args).await,
+        Command::Sidecar(args) => sidecar::run(*args).await,
         Command::Redirector(args) => redirector::run(args).await,
     }
 }

@@ -1,8 +1,10 @@
 //! The front door: takes metrics in and puts them on the bus.
 //!
-//! [`intake`] is the statsd intake on UDP, TCP and standard input that `kinetic run` opens beside the AMQP way in.
+//! [`intake`] is the statsd intake on UDP, TCP and standard input that `kinetic run` opens beside the AMQP way in. [`sidecar`] is the front
+//! door's other end.
 
 pub mod amqp;
 pub mod door;
 pub mod https;
 pub mod intake;
+pub mod sidecar;

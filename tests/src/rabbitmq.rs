@@ -68,7 +68,7 @@ impl RabbitMq {
     }
 
     /// Starts a broker that also speaks AMQP over mutual TLS: with this certificate and key, for clients of this authority (all
-    /// PEM files).
+    /// PEM files). By SASL EXTERNAL a client is the user that is called like the URI in its certificate ([`add_user`](Self::add_user)).
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -79,7 +79,9 @@ impl RabbitMq {
         let configuration = format!(
             "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n\
              ssl_options.cacertfile = {authority}\nssl_options.verify = verify_peer\n\
-             ssl_options.fail_if_no_peer_cert = true\nssl_options.versions.1 = tlsv1.3\nssl_options.versions.2 = tlsv1.2\n"
+             ssl_options.fail_if_no_peer_cert = true\nssl_options.versions.1 = tlsv1.3\nssl_options.versions.2 = tlsv1.2\n\
+             auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = AMQPLAIN\nauth_mechanisms.3 = EXTERNAL\n\
+             ssl_cert_login_from = subject_alternative_name\nssl_cert_login_san_type = uri\n"
         );
         Self::configured(Some((port, configuration)))
     }
@@ -128,6 +130,16 @@ impl RabbitMq {
     #[must_use]
     pub fn tls_port(&self) -> u16 {
         self.tls.as_ref().expect("started with TLS").0
+    }
+
+    /// Creates a user without a password, who may do this much in a vhost: `{"configure":"","write":"…","read":""}`.
+    ///
+    /// # Panics
+    /// If the broker refuses.
+    pub fn add_user(&self, user: &str, vhost: &str, permissions: &str) {
+        let (user, vhost) = (percent_encoded(user), percent_encoded(vhost));
+        self.http("PUT", &format!("/api/users/{user}"), r#"{"password_hash":"","tags":""}"#);
+        self.http("PUT", &format!("/api/permissions/{vhost}/{user}"), permissions);
     }
 
     /// Runs `rabbitmqctl` (a second or two) and returns what it printed.
@@ -262,7 +274,8 @@ impl RabbitMq {
         );
         let write = |name, text: &str| fs::write(self.path(name), text).expect("our own folder is writable");
         write("rabbitmq.conf", &configuration);
-        write("enabled_plugins", "[rabbitmq_management].\n");
+        let external = self.tls.as_ref().map_or("", |_| ", rabbitmq_auth_mechanism_ssl");
+        write("enabled_plugins", &format!("[rabbitmq_management{external}].\n"));
         write("rabbitmq-env.conf", "");
     }
 

@@ -16,7 +16,7 @@ mod publisher;
 mod topic;
 
 pub use admin::Admin;
-pub use amqp::AmqpConfig;
+pub use amqp::{AmqpConfig, TlsSource};
 pub use bus::{Bus, ConnectionState};
 pub use consumer::{Delivery, QueueConsumer, StreamDelivery, StreamOffset, StreamReader};
 pub use declaration::{
@@ -25,5 +25,5 @@ pub use declaration::{
 pub use error::BusError;
 pub use lock::Lock;
 pub use message::{HeaderValue, Message};
-pub use publisher::Publisher;
+pub use publisher::{Publisher, Receipt};
 pub use topic::matches as topic_matches;

@@ -1,10 +1,15 @@
 //! Publishing many messages without waiting for each confirm.
 
 use crate::{BusError, Message, amqp, local};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
 };
+use tokio::sync::oneshot;
 
 /// A pipelined publisher: messages go out in the order of [`send`](Self::send), confirms come later.
 ///
@@ -46,6 +51,21 @@ impl Publisher {
         }
     }
 
+    /// Sends one message as [`send`](Self::send) does, and gives what tells what became of it: its refusal is told there, and only there.
+    ///
+    /// Errors are this message's, which then is not sent.
+    pub async fn post(&self, exchange: &str, message: Message) -> Result<Receipt, BusError> {
+        let (told, receipt) = oneshot::channel();
+        match &self.0 {
+            Way::Local { broker, .. } => {
+                // Who posted has the receiver in hand.
+                let _ = told.send(broker.publish(exchange, message).await);
+            }
+            Way::Amqp(publisher) => publisher.post(exchange, message, told).await?,
+        }
+        Ok(Receipt(receipt))
+    }
+
     /// Waits until everything sent so far is confirmed, or refused for good: then with that error, one a call.
     pub async fn flush(&self) -> Result<(), BusError> {
         match &self.0 {
@@ -61,5 +81,17 @@ impl Publisher {
             Way::Local { unroutable, .. } => unroutable.load(Ordering::Relaxed),
             Way::Amqp(publisher) => publisher.unroutable(),
         }
+    }
+}
+
+/// What became of a message, once that is known: confirmed, or refused for good, or [`BusError::Unroutable`]. An outage only delays it.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Receiver<Result<(), BusError>>);
+
+impl Future for Receipt {
+    type Output = Result<(), BusError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|told| told.unwrap_or(Err(BusError::Closed)))
     }
 }

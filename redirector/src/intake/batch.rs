@@ -1,6 +1,11 @@
 //! Gathers lines of one sender into bodies worth a message. Pure: time is told by the caller.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -8,35 +13,64 @@ use bytes::Bytes;
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 /// A batch is closed when its first line is this old.
 pub(super) const MAX_AGE: Duration = Duration::from_millis(20);
-/// A body of so many bytes fills its buffer.
-const FULL: usize = MAX_BYTES - MAX_BYTES / 8;
 /// So many senders have open batches at most; one more closes them all. Bounds memory where addresses are forged.
 const MAX_SENDERS: usize = 4096;
+/// Stands for all senders where they have one origin, and for a sender without an address.
+pub(super) const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// So many buffers are kept for the next batches.
 const MAX_SPARE: usize = 64;
 
+/// How lines are gathered into batches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gathering {
+    /// Who is said to have sent them; None: each sender's address.
+    pub(crate) origin: Option<Arc<str>>,
+    /// A batch is closed before it grows beyond this many bytes.
+    pub(crate) max_bytes: usize,
+    /// A batch is closed when its first line is this old.
+    pub(crate) max_age: Duration,
+}
+
+impl Gathering {
+    /// The origin of what an address sent.
+    pub(super) fn origin_of(&self, sender: IpAddr) -> String {
+        self.origin.as_deref().map_or_else(|| sender.to_string(), str::to_owned)
+    }
+}
+
+impl Default for Gathering {
+    fn default() -> Self {
+        Self { origin: None, max_bytes: MAX_BYTES, max_age: MAX_AGE }
+    }
+}
+
 /// Lines of one sender, ready to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     /// Who sent them.
-    pub(super) origin: String,
+    pub(crate) origin: String,
     /// When the first of them arrived, in milliseconds since the epoch.
-    pub(super) arrived_ms: i64,
+    pub(crate) arrived_ms: i64,
     /// How many datagrams (or lines of a byte stream) they came in.
-    pub(super) pieces: u64,
+    pub(crate) pieces: u64,
     /// The lines, divided by newlines. Hardly larger in memory than its length: streams in memory keep it for long.
-    pub(super) body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// A body under construction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct OpenBatch {
+    max_bytes: usize,
     lines: Vec<u8>,
     arrived_ms: i64,
     pieces: u64,
 }
 
 impl OpenBatch {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, lines: Vec::new(), arrived_ms: 0, pieces: 0 }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
@@ -47,7 +81,7 @@ impl OpenBatch {
         if lines.is_empty() {
             return None;
         }
-        let full = (!self.is_empty() && self.lines.len() + 1 + lines.len() > MAX_BYTES)
+        let full = (!self.is_empty() && self.lines.len() + 1 + lines.len() > self.max_bytes)
             .then(|| self.close(origin()))
             .flatten();
         if self.is_empty() {
@@ -65,8 +99,10 @@ impl OpenBatch {
         if self.is_empty() {
             return None;
         }
-        let body = if self.lines.len() >= FULL {
-            Bytes::from(std::mem::replace(&mut self.lines, Vec::with_capacity(MAX_BYTES)))
+        // It fills its buffer.
+        let full = self.lines.len() >= self.max_bytes - self.max_bytes / 8;
+        let body = if full {
+            Bytes::from(std::mem::replace(&mut self.lines, Vec::with_capacity(self.max_bytes)))
         } else {
             let body = Bytes::copy_from_slice(&self.lines);
             self.lines.clear();
@@ -78,13 +114,18 @@ impl OpenBatch {
 }
 
 /// The open batches of all senders to one socket.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Senders {
+    gathering: Gathering,
     open: HashMap<IpAddr, OpenBatch>,
     spare: Vec<OpenBatch>,
 }
 
 impl Senders {
+    pub(super) fn new(gathering: Gathering) -> Self {
+        Self { gathering, open: HashMap::new(), spare: Vec::new() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
@@ -97,12 +138,15 @@ impl Senders {
         now_ms: i64,
         mut closed: impl FnMut(Batch),
     ) {
+        // Whoever sent it, where all have one origin.
+        let sender = if self.gathering.origin.is_some() { NOBODY } else { sender };
         if self.open.len() == MAX_SENDERS && !self.open.contains_key(&sender) {
             self.close_all(&mut closed);
         }
-        let Self { open, spare } = self;
-        let batch = open.entry(sender).or_insert_with(|| spare.pop().unwrap_or_default());
-        if let Some(full) = batch.push(datagram, now_ms, || sender.to_string()) {
+        let Self { gathering, open, spare } = self;
+        let new = || OpenBatch::new(gathering.max_bytes);
+        let batch = open.entry(sender).or_insert_with(|| spare.pop().unwrap_or_else(new));
+        if let Some(full) = batch.push(datagram, now_ms, || gathering.origin_of(sender)) {
             closed(full);
         }
     }
@@ -110,7 +154,7 @@ impl Senders {
     /// Closes every batch.
     pub(super) fn close_all(&mut self, mut closed: impl FnMut(Batch)) {
         for (sender, mut batch) in self.open.drain() {
-            if let Some(batch) = batch.close(sender.to_string()) {
+            if let Some(batch) = batch.close(self.gathering.origin_of(sender)) {
                 closed(batch);
             }
             if self.spare.len() < MAX_SPARE {
@@ -122,8 +166,6 @@ impl Senders {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
@@ -134,7 +176,7 @@ mod tests {
 
     #[test]
     fn gathers_by_sender_and_keeps_the_first_arrival() {
-        let mut senders = Senders::default();
+        let mut senders = Senders::new(Gathering::default());
         let none = |batch| panic!("closed too early: {batch:?}");
         senders.push(address(1), b"a:1|c\n", 10, none);
         senders.push(address(2), b"b:1|c", 11, none);
@@ -159,7 +201,7 @@ mod tests {
 
     #[test]
     fn no_batch_outgrows_its_bound_and_nothing_is_lost() {
-        let mut senders = Senders::default();
+        let mut senders = Senders::new(Gathering::default());
         let line = [b'x'; 999];
         let (mut batches, mut sent) = (Vec::new(), 0);
         for now in 0..100 {
@@ -176,7 +218,7 @@ mod tests {
 
     #[test]
     fn forged_addresses_do_not_grow_it_without_bound() {
-        let mut senders = Senders::default();
+        let mut senders = Senders::new(Gathering::default());
         let mut closed = 0;
         for n in 0..20_000 {
             senders.push(address(n), b"a:1|c", 0, |_| closed += 1);
@@ -193,7 +235,7 @@ mod tests {
         fn lines_come_out_as_they_came_in(
             datagrams in vec((0_u32..3, vec(("[a-z:|]{1,40}", 1_usize..1_000), 0..5), prop_oneof![Just(""), Just("\n"), Just("\r\n")]), 0..60),
         ) {
-            let (mut senders, mut batches, mut sent) = (Senders::default(), Vec::new(), HashMap::<String, Vec<u8>>::new());
+            let (mut senders, mut batches, mut sent) = (Senders::new(Gathering::default()), Vec::new(), HashMap::<String, Vec<u8>>::new());
             let mut pieces = 0;
             for (sender, lines, end) in datagrams {
                 let lines: Vec<String> = lines.into_iter().map(|(line, times)| line.repeat(times)).collect();

@@ -1,29 +1,84 @@
-//! Receives UDP datagrams, many a system call where the system offers that (recvmmsg(2)).
+//! Receives datagrams, many a system call where the system offers that (recvmmsg(2)).
 
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, UdpSocket},
+    os::unix::net::UnixDatagram,
 };
+
+use socket2::SockRef;
+
+use super::metrics::Transport;
 
 #[cfg(not(target_os = "linux"))]
 pub(super) use one_by_one::Datagrams;
 #[cfg(target_os = "linux")]
 pub(super) use together::Datagrams;
 
-/// The largest UDP payload there is.
+/// The largest UDP payload there is; of a Unix socket's larger datagrams the rest is cut off.
 const MAX_DATAGRAM: usize = 65_535;
+/// What Linux charges a UDP socket's buffer for a packet that fills an Ethernet frame, in bytes.
+const CHARGE: usize = 2_304;
+/// How many datagrams wait at a Unix socket at most, by the system's setting, and its default.
+const UNIX_QUEUE: &str = "/proc/sys/net/unix/max_dgram_qlen";
+const SHORT_UNIX_QUEUE: usize = 10;
+
+/// Where datagrams come from; does not block.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Udp(UdpSocket),
+    Unix(UnixDatagram),
+}
+
+impl Socket {
+    pub(super) fn transport(&self) -> Transport {
+        match self {
+            Self::Udp(_) => Transport::Udp,
+            Self::Unix(_) => Transport::Unix,
+        }
+    }
+
+    /// So many datagrams wait at least before the system drops one, or holds its sender up.
+    pub(super) fn queue(&self) -> usize {
+        match self {
+            Self::Udp(socket) => SockRef::from(socket).recv_buffer_size().unwrap_or_default() / CHARGE,
+            Self::Unix(_) => {
+                let setting = fs::read_to_string(UNIX_QUEUE).ok();
+                setting.and_then(|text| text.trim().parse().ok()).unwrap_or(SHORT_UNIX_QUEUE)
+            }
+        }
+    }
+
+    /// Waits for a datagram. The runtime watches a second handle of the socket, which goes when the wait is over.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Udp(socket) => tokio::net::UdpSocket::from_std(socket.try_clone()?)?.readable().await,
+            Self::Unix(socket) => tokio::net::UnixDatagram::from_std(socket.try_clone()?)?.readable().await,
+        }
+    }
+}
 
 #[cfg(target_os = "linux")]
 mod together {
     use std::{
         io::{self, IoSliceMut},
-        net::{IpAddr, UdpSocket},
-        os::fd::AsRawFd,
+        net::IpAddr,
+        os::fd::{AsRawFd, RawFd},
     };
 
     use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 
-    use super::MAX_DATAGRAM;
+    use super::{MAX_DATAGRAM, Socket};
+    use crate::intake::batch::NOBODY;
+
+    impl AsRawFd for Socket {
+        fn as_raw_fd(&self) -> RawFd {
+            match self {
+                Self::Udp(socket) => socket.as_raw_fd(),
+                Self::Unix(socket) => socket.as_raw_fd(),
+            }
+        }
+    }
 
     /// Datagrams received together.
     const TOGETHER: usize = 32;
@@ -43,7 +98,7 @@ mod together {
         /// Gives `take` some of what the socket holds, and says how many.
         pub(super) fn once(
             &mut self,
-            socket: &UdpSocket,
+            socket: &Socket,
             take: &mut impl FnMut(IpAddr, &[u8]),
         ) -> io::Result<usize> {
             // Made for each call, since they hold pointers and must not wait with the task; that is cheap beside the call itself.
@@ -58,10 +113,9 @@ mod together {
             let mut taken = 0;
             for message in received {
                 taken += 1;
-                if let Some(sender) = message.address.and_then(|address| ip(&address)) {
-                    // An empty datagram has no slice.
-                    take(sender, message.iovs().next().unwrap_or_default());
-                }
+                let sender = message.address.and_then(|address| ip(&address)).unwrap_or(NOBODY);
+                // An empty datagram has no slice.
+                take(sender, message.iovs().next().unwrap_or_default());
             }
             Ok(taken)
         }
@@ -75,12 +129,10 @@ mod together {
 
 #[cfg(not(target_os = "linux"))]
 mod one_by_one {
-    use std::{
-        io,
-        net::{IpAddr, UdpSocket},
-    };
+    use std::{io, net::IpAddr};
 
-    use super::MAX_DATAGRAM;
+    use super::{MAX_DATAGRAM, Socket};
+    use crate::intake::batch::NOBODY;
 
     /// Room for what is received.
     #[derive(Debug)]
@@ -94,11 +146,16 @@ mod one_by_one {
         /// Gives `take` the next that the socket holds.
         pub(super) fn once(
             &mut self,
-            socket: &UdpSocket,
+            socket: &Socket,
             take: &mut impl FnMut(IpAddr, &[u8]),
         ) -> io::Result<usize> {
-            let (length, sender) = socket.recv_from(&mut self.0)?;
-            take(sender.ip(), &self.0[..length]);
+            let (length, sender) = match socket {
+                Socket::Udp(socket) => {
+                    socket.recv_from(&mut self.0).map(|(length, sender)| (length, sender.ip()))
+                }
+                Socket::Unix(socket) => socket.recv(&mut self.0).map(|length| (length, NOBODY)),
+            }?;
+            take(sender, &self.0[..length]);
             Ok(1)
         }
     }
@@ -108,7 +165,7 @@ impl Datagrams {
     /// Gives `take` what the socket holds, up to `most` datagrams or a few more, each with its sender. Whether that was all.
     pub(super) fn receive(
         &mut self,
-        socket: &UdpSocket,
+        socket: &Socket,
         most: usize,
         mut take: impl FnMut(IpAddr, &[u8]),
     ) -> io::Result<bool> {
@@ -140,6 +197,7 @@ mod tests {
         socket.set_nonblocking(true).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = socket.local_addr().unwrap();
+        let socket = Socket::Udp(socket);
         let sent: Vec<Vec<u8>> =
             (0..100_u8).map(|n| vec![n; if n == 50 { 65_507 } else { usize::from(n) * 7 }]).collect();
         for datagram in &sent {

@@ -1,6 +1,6 @@
 //! What can go wrong at the intake. Each text says all, so no variant has a `source` that would say it again.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use kinetic_bus::BusError;
 
@@ -18,6 +18,15 @@ pub enum IntakeError {
         addr: SocketAddr,
         /// The flag of `kinetic run` that sets the address.
         flag: &'static str,
+        /// What the system said.
+        reason: io::Error,
+    },
+
+    /// The Unix socket could not be made.
+    #[error("cannot listen for statsd on the Unix socket {}: {reason}; {}", path.display(), unix_hint(reason))]
+    ListenUnix {
+        /// The socket's file.
+        path: PathBuf,
         /// What the system said.
         reason: io::Error,
     },
@@ -48,5 +57,16 @@ fn hint(reason: &io::Error, protocol: &str, flag: &str) -> String {
         }
         io::ErrorKind::AddrNotAvailable => format!("this machine has no such address; correct {flag}"),
         _ => format!("choose another address by {flag}, or turn it off by `{flag} off`"),
+    }
+}
+
+fn unix_hint(reason: &io::Error) -> &'static str {
+    match reason.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another process listens there, or the file is no socket; choose another path by --statsd-socket"
+        }
+        io::ErrorKind::NotFound => "make its folder, or choose another path by --statsd-socket",
+        io::ErrorKind::InvalidInput => "the system takes 107 bytes; choose a shorter path by --statsd-socket",
+        _ => "give this user the right to make files there, or choose another path by --statsd-socket",
     }
 }

@@ -10,16 +10,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     IntakeMetrics,
-    batch::{MAX_AGE, OpenBatch},
+    batch::{Gathering, OpenBatch},
     framing::Framer,
+    hand_over::HandOver,
     metrics::Transport,
     now_ms,
-    publish::HandOver,
 };
 
 /// Where lines come from, and where they go.
 pub(super) struct Pump<'a> {
     pub(super) origin: &'a str,
+    pub(super) gathering: &'a Gathering,
     pub(super) transport: Transport,
     /// Silence of this length ends the stream.
     pub(super) idle: Option<Duration>,
@@ -45,7 +46,7 @@ impl Pump<'_> {
     /// Reads to the end. All lines taken are handed over by then, also when it fails.
     pub(super) async fn run(self, mut input: impl AsyncRead + Unpin) -> io::Result<End> {
         let mut chunk = vec![0; self.chunk];
-        let (mut framer, mut batch) = (Framer::default(), OpenBatch::default());
+        let (mut framer, mut batch) = (Framer::default(), OpenBatch::new(self.gathering.max_bytes));
         let bytes = self.metrics.bytes(self.transport);
         let mut closed = Vec::new();
         let mut last_read = Instant::now();
@@ -53,7 +54,7 @@ impl Pump<'_> {
         let mut opened = None;
         let origin = || self.origin.to_owned();
         let end = loop {
-            let due = opened.map(|at: Instant| at + MAX_AGE);
+            let due = opened.map(|at: Instant| at + self.gathering.max_age);
             let silent = self.idle.map(|idle| last_read + idle);
             tokio::select! {
                 biased;

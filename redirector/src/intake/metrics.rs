@@ -20,9 +20,9 @@ pub struct IntakeMetrics {
     pub(super) refused_connections: Counter,
     pub(super) idle_connections: Counter,
     pub(super) oversized_lines: Counter,
-    pub(super) messages: Counter,
-    pub(super) refused_messages: Counter,
-    pub(super) unroutable_messages: Counter,
+    pub(crate) messages: Counter,
+    pub(crate) refused_messages: Counter,
+    pub(crate) unroutable_messages: Counter,
     pub(super) collectd: CollectdMetrics,
 }
 
@@ -30,6 +30,7 @@ pub struct IntakeMetrics {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Transport {
     Udp,
+    Unix,
     Tcp,
     Stdin,
 }
@@ -38,6 +39,7 @@ impl EncodeLabelValue for Transport {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
         encoder.write_str(match self {
             Self::Udp => "udp",
+            Self::Unix => "unix",
             Self::Tcp => "tcp",
             Self::Stdin => "stdin",
         })

@@ -1,27 +1,32 @@
 //! statsd lines and collectd packets from sockets and standard input onto `kinetic.metrics`.
 //!
-//! A statsd line's way: [`udp`], [`tcp`] or [`stdin`] reads it, [`batch`] gathers what one sender sent within 20 ms,
-//! [`publish`] stamps the batch and publishes it. Between reader and publisher lies a bounded hand-over, so that a
+//! A statsd line's way: [`reader`] (UDP, Unix socket), [`tcp`] or [`stdin`] reads it, [`batch`] gathers what one sender sent within 20 ms,
+//! [`publish`] stamps the batch and publishes it. Between reader and publisher lies a bounded [`hand_over`], so that a
 //! slow broker never stops a socket from being read: a full one makes UDP drop (counted) and TCP wait.
 //! Lines are not looked into here; the analyzer decodes them. Packets of collectd's network plugin ([`collectd`]) are
 //! checked and decrypted here, where the passwords are, and decoded there.
 
-mod batch;
+pub(crate) mod batch;
 mod collectd;
 mod datagrams;
 mod error;
 mod framing;
+pub(crate) mod hand_over;
 mod lines;
 mod metrics;
-mod pipeline;
-mod protocol;
+pub(crate) mod pipeline;
+pub(crate) mod protocol;
 mod publish;
+mod reader;
+pub(crate) mod stamp;
 mod stdin;
 mod tcp;
 mod udp;
+mod unix;
 
 use std::{
     net::SocketAddr,
+    path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -29,12 +34,17 @@ use kinetic_bus::Bus;
 use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
+use batch::Gathering;
+use datagrams::Socket;
 use pipeline::Pipeline;
 
 pub use collectd::{AuthFile, AuthFileError, CollectdIntake, Guard, Security};
 pub use error::IntakeError;
 pub use metrics::IntakeMetrics;
 pub use stdin::ORIGIN as STDIN_ORIGIN;
+
+/// The origin of what comes by a Unix socket, unless another is set: its senders have no address.
+const UNIX_ORIGIN: &str = "unix";
 
 /// Where the intake's messages go, and as whose.
 #[derive(Clone, Debug)]
@@ -51,6 +61,9 @@ pub struct IntakeTarget {
 #[derive(Debug)]
 pub struct StatsdIntake {
     pipeline: Pipeline,
+    gathering: Gathering,
+    /// The flag that sets the address for TCP.
+    tcp_flag: &'static str,
 }
 
 impl StatsdIntake {
@@ -60,21 +73,45 @@ impl StatsdIntake {
     /// waits for its way to the bus.
     #[must_use]
     pub fn start(target: IntakeTarget, metrics: IntakeMetrics, cancel: &CancellationToken) -> Self {
-        Self { pipeline: Pipeline::start(&protocol::STATSD, target, metrics, cancel) }
+        let pipeline = Pipeline::start(&protocol::STATSD, target, metrics, cancel);
+        Self { pipeline, gathering: Gathering::default(), tcp_flag: "--statsd-tcp" }
+    }
+
+    /// Gathers lines in its own way, for a publisher that runs already.
+    pub(crate) fn over(pipeline: Pipeline, gathering: Gathering, tcp_flag: &'static str) -> Self {
+        Self { pipeline, gathering, tcp_flag }
     }
 
     /// Takes statsd datagrams on `addr` from now on; port 0 stands for any free one. Gives the address bound.
     pub fn listen_udp(&self, addr: SocketAddr) -> Result<SocketAddr, IntakeError> {
         let (socket, bound) = udp::bind(addr, protocol::STATSD.name, "--statsd", Ok)?;
-        self.pipeline.spawn(|hand_over, metrics, cancel| udp::serve(socket, hand_over, metrics, cancel));
+        let gathering = self.gathering.clone();
+        let socket = Socket::Udp(socket);
+        self.pipeline
+            .spawn(|hand_over, metrics, cancel| reader::serve(socket, gathering, hand_over, metrics, cancel));
         Ok(bound)
+    }
+
+    /// Takes statsd datagrams from a Unix socket at `path` from now on; its file goes when listening ends.
+    pub fn listen_unix(&self, path: &Path) -> Result<(), IntakeError> {
+        let (socket, file) = unix::bind(path)?;
+        let socket = Socket::Unix(socket);
+        let mut gathering = self.gathering.clone();
+        gathering.origin.get_or_insert_with(|| UNIX_ORIGIN.into());
+        self.pipeline.spawn(|hand_over, metrics, cancel| async move {
+            reader::serve(socket, gathering, hand_over, metrics, cancel).await;
+            drop(file);
+        });
+        Ok(())
     }
 
     /// Takes newline-separated statsd lines over TCP on `addr` from now on; port 0 stands for any free one.
     /// Gives the address bound.
     pub async fn listen_tcp(&self, addr: SocketAddr) -> Result<SocketAddr, IntakeError> {
-        let (listener, bound) = tcp::bind(addr).await?;
-        self.pipeline.spawn(|hand_over, metrics, cancel| tcp::serve(listener, hand_over, metrics, cancel));
+        let (listener, bound) = tcp::bind(addr, self.tcp_flag).await?;
+        let gathering = self.gathering.clone();
+        self.pipeline
+            .spawn(|hand_over, metrics, cancel| tcp::serve(listener, gathering, hand_over, metrics, cancel));
         Ok(bound)
     }
 
@@ -106,7 +143,7 @@ impl StatsdIntake {
 }
 
 /// The wall clock, in milliseconds since the epoch.
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -6,15 +6,11 @@ use kinetic_bus::BusError;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    IntakeError, IntakeMetrics, IntakeTarget,
-    protocol::Protocol,
-    publish::{self, HandOver},
-};
+use super::{IntakeError, IntakeMetrics, IntakeTarget, hand_over::HandOver, protocol::Protocol, publish};
 
 /// What one intake runs: any number of listeners, one publisher.
 #[derive(Debug)]
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     pub(super) hand_over: HandOver,
     pub(super) metrics: IntakeMetrics,
     pub(super) cancel: CancellationToken,
@@ -23,7 +19,7 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts the publisher.
+    /// Starts the publisher onto a bus.
     pub(super) fn start(
         protocol: &'static Protocol,
         target: IntakeTarget,
@@ -31,6 +27,16 @@ impl Pipeline {
         cancel: &CancellationToken,
     ) -> Self {
         let (hand_over, publisher) = publish::start(protocol, target, metrics.clone());
+        Self::before(hand_over, publisher, metrics, cancel)
+    }
+
+    /// Hands over to a publisher that runs already.
+    pub(crate) fn before(
+        hand_over: HandOver,
+        publisher: JoinHandle<Result<(), BusError>>,
+        metrics: IntakeMetrics,
+        cancel: &CancellationToken,
+    ) -> Self {
         Self { hand_over, metrics, cancel: cancel.child_token(), listeners: TaskTracker::new(), publisher }
     }
 

@@ -1,72 +1,21 @@
 //! From the hand-over onto the bus: one task that numbers, stamps and publishes.
 
-use std::sync::Arc;
-
 use kinetic_api::names;
-use kinetic_bus::{BusError, HeaderValue, Message, Publisher};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    task::JoinHandle,
-};
+use kinetic_bus::{BusError, Message, Publisher};
+use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{IntakeMetrics, IntakeTarget, batch::Batch, protocol::Protocol};
+use super::{
+    IntakeMetrics, IntakeTarget,
+    batch::Batch,
+    hand_over::{self, HandOver, Parcel},
+    protocol::Protocol,
+    stamp::Stamp,
+};
 
 /// Bytes between the readers and the bus.
 const HAND_OVER: usize = 8 * 1024 * 1024;
-/// What a parcel weighs beside its lines.
-const PARCEL: usize = 256;
 /// Messages on the wire before the first is confirmed.
 const WINDOW: usize = 1024;
-
-/// What goes through the hand-over.
-#[derive(Debug)]
-enum Parcel {
-    /// A batch, and the room that it takes until it is on the bus.
-    Batch(Batch, OwnedSemaphorePermit),
-    /// Answered when everything before it is confirmed.
-    Flush(oneshot::Sender<Result<(), BusError>>),
-}
-
-/// The readers' end of the hand-over: bounded by its bytes, so that many small batches outlast a broker's pause.
-#[derive(Clone, Debug)]
-pub(super) struct HandOver {
-    parcels: mpsc::UnboundedSender<Parcel>,
-    room: Arc<Semaphore>,
-}
-
-/// There is no room, since the bus is slower than the readers; or the intake was stopped.
-#[derive(Debug)]
-pub(super) struct Full;
-
-/// The publisher is gone: the intake was stopped.
-#[derive(Debug)]
-pub(super) struct Stopped;
-
-impl HandOver {
-    /// Hands a batch over if there is room; else it is lost.
-    pub(super) fn try_put(&self, batch: Batch) -> Result<(), Full> {
-        let room = Arc::clone(&self.room).try_acquire_many_owned(weight(&batch)).map_err(|_| Full)?;
-        self.parcels.send(Parcel::Batch(batch, room)).map_err(|_| Full)
-    }
-
-    /// Hands a batch over; waits for room.
-    pub(super) async fn put(&self, batch: Batch) -> Result<(), Stopped> {
-        let room = Arc::clone(&self.room).acquire_many_owned(weight(&batch)).await.map_err(|_| Stopped)?;
-        self.parcels.send(Parcel::Batch(batch, room)).map_err(|_| Stopped)
-    }
-
-    /// Waits until all that was handed over is confirmed; tells the first refusal since the last flush.
-    pub(super) async fn flush(&self) -> Result<(), BusError> {
-        let (done, confirmed) = oneshot::channel();
-        self.parcels.send(Parcel::Flush(done)).map_err(|_| BusError::Closed)?;
-        confirmed.await.map_err(|_| BusError::Closed)?
-    }
-}
-
-/// The room that a batch takes.
-fn weight(batch: &Batch) -> u32 {
-    u32::try_from(batch.body.len() + PARCEL).unwrap_or(u32::MAX)
-}
 
 /// Starts the task. It ends, all confirmed, when every hand-over is dropped.
 pub(super) fn start(
@@ -74,12 +23,10 @@ pub(super) fn start(
     target: IntakeTarget,
     metrics: IntakeMetrics,
 ) -> (HandOver, JoinHandle<Result<(), BusError>>) {
-    // Unbounded, but its room bounds it.
-    let (sender, parcels) = mpsc::unbounded_channel();
-    let room = Arc::new(Semaphore::new(HAND_OVER));
+    let (hand_over, parcels) = hand_over::new(HAND_OVER);
     let publisher = target.bus.publisher(WINDOW);
     let task = Task { protocol, target, metrics, publisher, sequence: 0, unroutable: 0, refusal: None };
-    (HandOver { parcels: sender, room }, tokio::spawn(task.run(parcels)))
+    (hand_over, tokio::spawn(task.run(parcels)))
 }
 
 struct Task {
@@ -162,17 +109,9 @@ impl Task {
     }
 }
 
-/// A batch as DESIGN.md's "Messages" wants it, stamped by its rule 8.
+/// A batch of a target's as a message, numbered.
 fn message(protocol: &Protocol, target: &IntakeTarget, sequence: u64, batch: Batch) -> Message {
-    Message {
-        routing_key: names::metrics(protocol.name, &target.profile, &batch.origin),
-        headers: vec![
-            (names::ORIGIN_HEADER.to_owned(), HeaderValue::Text(batch.origin)),
-            (names::TIMESTAMP_HEADER.to_owned(), HeaderValue::Int(batch.arrived_ms)),
-        ],
-        content_type: Some(protocol.content_type.to_owned()),
-        message_id: Some(format!("{}-{sequence}", target.instance)),
-        body: batch.body,
-        ..Message::default()
-    }
+    let Batch { origin, arrived_ms, body, .. } = batch;
+    Stamp { profile: &target.profile, instance: &target.instance, sequence, origin, arrived_ms }
+        .message(protocol, body)
 }

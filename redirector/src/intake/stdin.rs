@@ -5,9 +5,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     IntakeError, IntakeMetrics,
+    batch::Gathering,
+    hand_over::HandOver,
     lines::{End, Pump},
     metrics::Transport,
-    publish::HandOver,
 };
 
 /// The origin of what comes from standard input; lines of several hosts say theirs in a tag.
@@ -24,6 +25,7 @@ pub(super) async fn read(
 ) -> Result<(), IntakeError> {
     let pump = Pump {
         origin: ORIGIN,
+        gathering: &Gathering::default(),
         transport: Transport::Stdin,
         idle: None,
         chunk: CHUNK,

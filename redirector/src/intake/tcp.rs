@@ -11,9 +11,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     IntakeError, IntakeMetrics,
+    batch::Gathering,
+    hand_over::HandOver,
     lines::{End, Pump},
     metrics::Transport,
-    publish::HandOver,
 };
 
 /// Open connections at most; further ones are closed at once.
@@ -25,14 +26,11 @@ const CHUNK: usize = 8 * 1024;
 /// How long accepting rests after an error such as too many open files, which lasts.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-pub(super) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), IntakeError> {
-    let failed = |reason| IntakeError::Listen {
-        protocol: "statsd",
-        transport: "TCP",
-        addr,
-        flag: "--statsd-tcp",
-        reason,
-    };
+pub(super) async fn bind(
+    addr: SocketAddr,
+    flag: &'static str,
+) -> Result<(TcpListener, SocketAddr), IntakeError> {
+    let failed = |reason| IntakeError::Listen { protocol: "statsd", transport: "TCP", addr, flag, reason };
     let listener = TcpListener::bind(addr).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
@@ -41,6 +39,7 @@ pub(super) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), 
 /// Serves clients until cancelled; returns when all of them are done.
 pub(super) async fn serve(
     listener: TcpListener,
+    gathering: Gathering,
     hand_over: HandOver,
     metrics: IntakeMetrics,
     cancel: CancellationToken,
@@ -66,10 +65,11 @@ pub(super) async fn serve(
             tracing::debug!(%peer, "statsd connection refused: {MAX_CONNECTIONS} are open");
             continue;
         };
-        let (hand_over, metrics, cancel) = (hand_over.clone(), metrics.clone(), cancel.clone());
+        let (gathering, hand_over) = (gathering.clone(), hand_over.clone());
+        let (metrics, cancel) = (metrics.clone(), cancel.clone());
         clients.spawn(async move {
             metrics.connections.inc();
-            client(stream, peer, &hand_over, &metrics, &cancel).await;
+            client(stream, peer, &gathering, &hand_over, &metrics, &cancel).await;
             metrics.connections.dec();
             drop(place);
         });
@@ -81,13 +81,15 @@ pub(super) async fn serve(
 async fn client(
     stream: TcpStream,
     peer: SocketAddr,
+    gathering: &Gathering,
     hand_over: &HandOver,
     metrics: &IntakeMetrics,
     cancel: &CancellationToken,
 ) {
-    let origin = peer.ip().to_canonical().to_string();
+    let origin = gathering.origin_of(peer.ip().to_canonical());
     let pump = Pump {
         origin: &origin,
+        gathering,
         transport: Transport::Tcp,
         idle: Some(IDLE),
         chunk: CHUNK,

@@ -101,6 +101,27 @@ async fn datagrams_become_one_stamped_message() {
 }
 
 #[tokio::test]
+async fn a_unix_socket_takes_datagrams() {
+    let (bus, mut reader) = bus("statsd.web.#").await;
+    let (intake, metrics) = start(&bus);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("statsd.socket");
+    intake.listen_unix(&path).unwrap();
+    let socket = tokio::net::UnixDatagram::unbound().unwrap();
+    let mut sent = Vec::new();
+    for n in 0..3_000 {
+        sent.push(format!("page.hits:{n}|c"));
+        socket.send_to(sent[n].as_bytes(), &path).await.unwrap();
+    }
+    let (lines, messages) = lines(&mut reader, sent.len()).await;
+    assert_eq!(lines, sent, "a socket that waits loses nothing");
+    assert_eq!(messages[0].routing_key, "statsd.web.unix");
+    intake.stop(PATIENCE).await.unwrap();
+    assert_eq!(metrics.packets.get(), 3_000);
+    assert!(!path.exists(), "the socket's file goes with the intake");
+}
+
+#[tokio::test]
 async fn stopping_hands_over_what_was_taken() {
     let (bus, mut reader) = bus("statsd.#").await;
     let (intake, metrics) = start(&bus);

@@ -1,42 +1,16 @@
-//! statsd over UDP. The reader never waits for the bus: what it cannot hand over it drops and counts.
-//!
-//! Datagrams are read in bursts without waking between them, and appended to their sender's batch in place; the clock is read once a burst.
-//! After a burst the reader rests for a moment, so that a busy socket costs a few hundred wakings a second however many packets come. Only
-//! when a burst finds nothing it waits for the socket, so that an idle one costs nothing: while a runtime watches a socket, each packet
-//! wakes a thread of its, whether anybody waits for it or not. All batches are closed together, 20 ms after the first was opened.
+//! UDP sockets to take packets from.
 
 use std::{
     io,
     net::{SocketAddr, UdpSocket},
-    time::Duration,
 };
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{
-    IntakeError, IntakeMetrics,
-    batch::{Batch, MAX_AGE, Senders},
-    datagrams::Datagrams,
-    metrics::Transport,
-    now_ms,
-    publish::{Full, HandOver},
-};
+use super::IntakeError;
 
 /// What the socket should hold while the reader is busy; the system may grant less (`net.core.rmem_max`).
 const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
-/// Datagrams read before timers and cancellation get their turn.
-const BURST: usize = 1024;
-/// Between bursts, at most: waking is dear beside reading a packet. And at least: a timer is no finer.
-const LONGEST_REST: Duration = Duration::from_millis(8);
-const SHORTEST_REST: Duration = Duration::from_millis(1);
-/// What Linux charges the socket's buffer for a packet that fills an Ethernet frame, in bytes.
-const CHARGE: usize = 2_304;
-/// After an error of the socket.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Drops are logged once in this time.
-const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// A socket on this address, made into what its reader reads by `into`; and the address bound.
 pub(super) fn bind<S>(
@@ -56,160 +30,4 @@ pub(super) fn bind<S>(
         Ok((into(socket)?, bound))
     };
     open().map_err(|reason| IntakeError::Listen { protocol, transport: "UDP", addr, flag, reason })
-}
-
-/// Reads until cancelled, then hands over what it took.
-pub(super) async fn serve(
-    socket: UdpSocket,
-    hand_over: HandOver,
-    metrics: IntakeMetrics,
-    cancel: CancellationToken,
-) {
-    let mut reader = Reader {
-        rest: Rest::new(SockRef::from(&socket).recv_buffer_size().unwrap_or_default()),
-        socket,
-        again: None,
-        datagrams: Datagrams::new(),
-        senders: Senders::default(),
-        out: Out { hand_over, metrics, last_log: None },
-    };
-    // When all batches are closed: set with the first that is opened.
-    let mut due: Option<Instant> = None;
-    loop {
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => break,
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                reader.close_all();
-                due = None;
-            }
-            ready = reader.ready() => {
-                if let Err(error) = ready.and_then(|()| reader.burst()) {
-                    tracing::warn!(%error, "cannot read statsd datagrams; trying again");
-                    reader.again = Some(Instant::now() + PAUSE);
-                }
-                if due.is_none() && !reader.senders.is_empty() {
-                    due = Some(Instant::now() + MAX_AGE);
-                }
-                // The bursts of a socket that is never empty must not keep others waiting.
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-    reader.close_all();
-}
-
-struct Reader {
-    rest: Rest,
-    socket: UdpSocket,
-    /// When to look at the socket again; None: when there is something.
-    again: Option<Instant>,
-    datagrams: Datagrams,
-    senders: Senders,
-    out: Out,
-}
-
-/// How long the reader rests after a burst: as long as what comes meanwhile takes no more than a quarter of the socket's buffer, so that the
-/// rest is for pauses that others make.
-#[derive(Debug)]
-struct Rest {
-    length: Duration,
-    /// So many packets take a quarter of the buffer.
-    quarter: u64,
-}
-
-impl Rest {
-    /// For a buffer of so many bytes.
-    fn new(buffer: usize) -> Self {
-        Self { length: SHORTEST_REST, quarter: (buffer / CHARGE / 4) as u64 }
-    }
-
-    /// After a burst of so many packets, which came during the rest before.
-    fn adapt(&mut self, packets: u64) {
-        if packets > self.quarter {
-            self.length = (self.length / 2).max(SHORTEST_REST);
-        } else if packets < self.quarter / 2 {
-            self.length = (self.length * 2).min(LONGEST_REST);
-        }
-    }
-}
-
-/// Where closed batches go.
-struct Out {
-    hand_over: HandOver,
-    metrics: IntakeMetrics,
-    last_log: Option<Instant>,
-}
-
-impl Reader {
-    /// Waits until it is time to read. Cancel-safe.
-    async fn ready(&self) -> io::Result<()> {
-        if let Some(at) = self.again {
-            sleep_until(at).await;
-            return Ok(());
-        }
-        // The runtime watches a second handle of the socket, which goes when the wait is over.
-        tokio::net::UdpSocket::from_std(self.socket.try_clone()?)?.readable().await
-    }
-
-    /// Reads what is there, up to [`BURST`] datagrams, and says when to look again.
-    fn burst(&mut self) -> io::Result<()> {
-        let Self { rest, socket, again, datagrams, senders, out } = self;
-        let now = now_ms();
-        let (mut packets, mut bytes) = (0, 0);
-        *again = None;
-        let received = datagrams.receive(socket, BURST, |sender, datagram| {
-            packets += 1;
-            bytes += datagram.len() as u64;
-            senders.push(sender.to_canonical(), datagram, now, |batch| out.put(batch));
-        });
-        out.metrics.packets.inc_by(packets);
-        out.metrics.bytes(Transport::Udp).inc_by(bytes);
-        rest.adapt(packets);
-        let emptied = received?;
-        if packets > 0 {
-            let pause = if emptied { rest.length } else { Duration::ZERO };
-            *again = Some(Instant::now() + pause);
-        }
-        Ok(())
-    }
-
-    fn close_all(&mut self) {
-        self.senders.close_all(|batch| self.out.put(batch));
-    }
-}
-
-impl Out {
-    fn put(&mut self, batch: Batch) {
-        let pieces = batch.pieces;
-        let Err(Full) = self.hand_over.try_put(batch) else { return };
-        self.metrics.dropped_packets.inc_by(pieces);
-        if self.last_log.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
-            self.last_log = Some(Instant::now());
-            let dropped = self.metrics.dropped_packets.get();
-            tracing::warn!(dropped, "statsd datagrams dropped: the bus does not keep up");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reader_rests_as_long_as_the_buffer_allows() {
-        let mut rest = Rest::new(400 * CHARGE);
-        for _ in 0..10 {
-            rest.adapt(3);
-        }
-        assert_eq!(rest.length, LONGEST_REST);
-        rest.adapt(80);
-        assert_eq!(rest.length, LONGEST_REST, "less than the quarter, but not by much");
-        rest.adapt(101);
-        assert_eq!(rest.length, LONGEST_REST / 2);
-        for _ in 0..10 {
-            rest.adapt(1_000);
-        }
-        assert_eq!(rest.length, SHORTEST_REST);
-    }
 }

@@ -1,16 +1,26 @@
 //! Where the broker is, and as whom to come.
 
 use crate::BusError;
-use lapin::{ConnectionProperties, types::ShortString, uri::AMQPUri};
-use std::fmt;
+use lapin::{
+    ConnectionProperties,
+    types::ShortString,
+    uri::{AMQPScheme, AMQPUri, SASLMechanism},
+};
+use std::{fmt, sync::Arc};
 
 /// Seconds after which a silent peer is dead; RabbitMQ's own proposal is 60.
 const HEARTBEAT: u16 = 20;
+
+/// Gives the TLS configuration for the next connection, so that a rotated certificate or trust is used from then on.
+pub type TlsSource = Arc<dyn Fn() -> Arc<rustls::ClientConfig> + Send + Sync>;
 
 /// How to reach one vhost of a broker.
 #[derive(Clone)]
 pub struct AmqpConfig {
     pub(super) uri: AMQPUri,
+    pub(super) tls: Option<TlsSource>,
+    /// The first connection, too, may be to a broker that has just started.
+    pub(super) settles_at_first: bool,
     connection_name: String,
     client_properties: Vec<(String, String)>,
 }
@@ -30,7 +40,40 @@ impl AmqpConfig {
         short("the vhost's name", vhost)?;
         vhost.clone_into(&mut parsed.vhost);
         parsed.query.heartbeat.get_or_insert(HEARTBEAT);
-        Ok(Self { uri: parsed, connection_name: "kinetic".to_owned(), client_properties: Vec::new() })
+        Ok(Self {
+            uri: parsed,
+            tls: None,
+            settles_at_first: false,
+            connection_name: "kinetic".to_owned(),
+            client_properties: Vec::new(),
+        })
+    }
+
+    /// Comes over TLS with the certificate that `tls` presents, and as whom that says (SASL EXTERNAL): user and password are not sent.
+    /// The server's certificate must name the host of the address.
+    #[must_use]
+    pub fn with_identity(mut self, tls: TlsSource) -> Self {
+        self.uri.scheme = AMQPScheme::AMQPS;
+        self.uri.query.auth_mechanism = Some(SASLMechanism::External);
+        // Not sent; logs and errors name it.
+        "(certificate)".clone_into(&mut self.uri.authority.userinfo.username);
+        self.tls = Some(tls);
+        self
+    }
+
+    /// For a publisher that may have started together with the broker: on its first connection, too, messages that go nowhere are tried again
+    /// for 15 seconds, one at a time until one arrives.
+    #[must_use]
+    pub fn settling_at_first(mut self) -> Self {
+        self.settles_at_first = true;
+        self
+    }
+
+    /// Frames of at most so many bytes (at least 4,096). The client keeps 32 of them for each direction: RabbitMQ's 128 KiB cost 8 MiB.
+    #[must_use]
+    pub fn with_frame_max(mut self, bytes: u32) -> Self {
+        self.uri.query.frame_max = Some(bytes);
+        self
     }
 
     /// The name by which the broker's tools show the connection.

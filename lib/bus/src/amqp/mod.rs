@@ -15,8 +15,9 @@ mod publisher;
 mod queue;
 mod stream;
 mod supervisor;
+mod tls;
 
-pub use config::AmqpConfig;
+pub use config::{AmqpConfig, TlsSource};
 pub(crate) use declare::declare;
 pub(crate) use lock::{lock, unlock};
 pub(crate) use publisher::Publisher;

@@ -21,7 +21,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     time::sleep,
 };
 
@@ -31,8 +31,18 @@ const BATCH: usize = 256;
 /// The sender's side.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    outgoing: mpsc::UnboundedSender<Wire>,
+    outgoing: mpsc::UnboundedSender<Parcel>,
     ledger: Arc<Ledger>,
+}
+
+/// Where a message's own sender is told what became of it.
+type Told = oneshot::Sender<Result<(), BusError>>;
+
+/// A message on its way.
+struct Parcel {
+    wire: Wire,
+    /// None: refusals are told to the next who sends.
+    told: Option<Told>,
 }
 
 /// What both sides account in.
@@ -69,11 +79,19 @@ impl Publisher {
     }
 
     pub(crate) async fn send(&self, exchange: &str, message: Message) -> Result<(), BusError> {
-        let wire = Wire::new(exchange, message)?;
-        let permit = self.ledger.window.acquire().await.map_err(|_| BusError::Closed)?;
-        self.outgoing.send(wire).map_err(|_| BusError::Closed)?;
-        permit.forget();
+        self.hand_over(Parcel { wire: Wire::new(exchange, message)?, told: None }).await?;
         self.ledger.hand_up()
+    }
+
+    pub(crate) async fn post(&self, exchange: &str, message: Message, told: Told) -> Result<(), BusError> {
+        self.hand_over(Parcel { wire: Wire::new(exchange, message)?, told: Some(told) }).await
+    }
+
+    async fn hand_over(&self, parcel: Parcel) -> Result<(), BusError> {
+        let permit = self.ledger.window.acquire().await.map_err(|_| BusError::Closed)?;
+        self.outgoing.send(parcel).map_err(|_| BusError::Closed)?;
+        permit.forget();
+        Ok(())
     }
 
     pub(crate) async fn flush(&self) -> Result<(), BusError> {
@@ -102,9 +120,9 @@ impl Ledger {
 /// The task's side.
 struct Worker {
     ledger: Arc<Ledger>,
-    incoming: mpsc::UnboundedReceiver<Wire>,
+    incoming: mpsc::UnboundedReceiver<Parcel>,
     /// To be published before anything new: what a connection's end left unconfirmed, and what a full queue refused.
-    again: VecDeque<Wire>,
+    again: VecDeque<Parcel>,
     /// So many of `again` go out alone: one of them closes the channel, and only alone it shows which.
     one_by_one: usize,
     /// Nobody sends any more.
@@ -114,7 +132,7 @@ struct Worker {
 
 /// Published, not confirmed.
 struct InFlight<'channel> {
-    wire: Wire,
+    parcel: Parcel,
     confirm: Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send + 'channel>>,
 }
 
@@ -150,8 +168,12 @@ impl Worker {
             Failure::Refused(error) if self.one_by_one > 0 => {
                 self.one_by_one -= 1;
                 if let Some(culprit) = self.again.pop_front() {
-                    tracing::warn!(%error, exchange = culprit.exchange.as_str(), "broker refuses a message for good");
-                    self.ledger.refused().push_back(error);
+                    tracing::warn!(%error, exchange = culprit.wire.exchange.as_str(), "broker refuses a message for good");
+                    match culprit.told {
+                        // Who posted it may not want to know any more.
+                        Some(told) => drop(told.send(Err(error))),
+                        None => self.ledger.refused().push_back(error),
+                    }
                     self.ledger.window.add_permits(1);
                 }
             }
@@ -162,7 +184,7 @@ impl Worker {
     /// Publishes until the channel breaks or nothing is left to do.
     async fn publish_on(&mut self, session: &Session, up: &Up, channel: &Channel) -> Ended {
         let mut in_flight: VecDeque<InFlight<'_>> = VecDeque::new();
-        let mut nacked: VecDeque<Wire> = VecDeque::new();
+        let mut nacked: VecDeque<Parcel> = VecDeque::new();
         let mut fresh = Vec::new();
         // While the broker settles messages go out alone until one arrives: together, later ones might arrive first.
         let mut alone = up.is_settling();
@@ -175,8 +197,8 @@ impl Worker {
             }
             alone = alone && up.is_settling();
             while nacked.is_empty() && (!alone && self.one_by_one == 0 || in_flight.is_empty()) {
-                let Some(wire) = self.again.pop_front() else { break };
-                in_flight.push_back(publish(channel, wire));
+                let Some(parcel) = self.again.pop_front() else { break };
+                in_flight.push_back(publish(channel, parcel));
             }
             let settled = in_flight.is_empty() && nacked.is_empty();
             if self.finished && settled {
@@ -190,16 +212,16 @@ impl Worker {
             tokio::select! {
                 biased;
                 confirmation = front(&mut in_flight) => {
-                    let Some(InFlight { wire, .. }) = in_flight.pop_front() else { continue };
+                    let Some(InFlight { parcel, .. }) = in_flight.pop_front() else { continue };
                     match confirmation {
-                        Ok(Confirmation::Nack(None)) => nacked.push_back(wire),
-                        Ok(Confirmation::Ack(Some(_))) if up.is_settling() => nacked.push_back(wire),
+                        Ok(Confirmation::Nack(None)) => nacked.push_back(parcel),
+                        Ok(Confirmation::Ack(Some(_))) if up.is_settling() => nacked.push_back(parcel),
                         Ok(confirmation) => {
                             alone = false;
-                            self.confirmed(confirmation);
+                            self.confirmed(parcel, confirmation);
                         }
                         Err(error) => {
-                            self.keep(nacked.into_iter().chain([wire]), in_flight);
+                            self.keep(nacked.into_iter().chain([parcel]), in_flight);
                             return Ended::Broken(failure(session, up, &error));
                         }
                     }
@@ -210,23 +232,32 @@ impl Worker {
                 }
                 taken = self.incoming.recv_many(&mut fresh, batch), if takes_fresh => {
                     self.finished = taken == 0;
-                    in_flight.extend(fresh.drain(..).map(|wire| publish(channel, wire)));
+                    in_flight.extend(fresh.drain(..).map(|parcel| publish(channel, parcel)));
                 }
             }
         }
     }
 
     /// What is unconfirmed goes out again before the rest, in the order in which it went out.
-    fn keep(&mut self, first: impl IntoIterator<Item = Wire>, in_flight: VecDeque<InFlight<'_>>) {
-        let unconfirmed = first.into_iter().chain(in_flight.into_iter().map(|left| left.wire));
+    fn keep(&mut self, first: impl IntoIterator<Item = Parcel>, in_flight: VecDeque<InFlight<'_>>) {
+        let unconfirmed = first.into_iter().chain(in_flight.into_iter().map(|left| left.parcel));
         self.again = unconfirmed.chain(std::mem::take(&mut self.again)).collect();
     }
 
-    fn confirmed(&mut self, confirmation: Confirmation) {
+    fn confirmed(&mut self, parcel: Parcel, confirmation: Confirmation) {
         self.backoff.reset();
         self.one_by_one = self.one_by_one.saturating_sub(1);
-        if confirmation.take_message().is_some() {
+        let returned = confirmation.take_message().is_some();
+        if returned {
             self.ledger.unroutable.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Parcel { wire, told: Some(told) } = parcel {
+            let unroutable = || BusError::Unroutable {
+                exchange: wire.exchange.into(),
+                routing_key: wire.routing_key.into(),
+            };
+            // Who posted it may not want to know any more.
+            let _ = told.send(if returned { Err(unroutable()) } else { Ok(()) });
         }
         self.ledger.window.add_permits(1);
     }
@@ -241,13 +272,13 @@ fn failure(session: &Session, up: &Up, error: &lapin::Error) -> Failure {
 }
 
 /// Hands a message to the connection and leaves the confirm to be waited for.
-fn publish(channel: &Channel, wire: Wire) -> InFlight<'_> {
-    let mut confirm = wire.clone().publish(channel).boxed();
+fn publish(channel: &Channel, parcel: Parcel) -> InFlight<'_> {
+    let mut confirm = parcel.wire.clone().publish(channel).boxed();
     // The first poll queues the frames; being woken again when they are written is of no use.
     if let Poll::Ready(at_once) = confirm.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         confirm = future::ready(at_once).boxed();
     }
-    InFlight { wire, confirm }
+    InFlight { parcel, confirm }
 }
 
 /// The oldest confirm outstanding; without any, never.

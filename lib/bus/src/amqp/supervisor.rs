@@ -7,6 +7,7 @@ use super::{
     failure::Failure,
     lock::{self, Locks},
     publish::ChannelPool,
+    tls,
 };
 use crate::{BusError, ConnectionState, Declaration};
 use futures_util::StreamExt;
@@ -29,7 +30,7 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 const CLOSING: Duration = Duration::from_secs(5);
 /// How often a connection is looked at besides being listened to.
 const LOOK: Duration = Duration::from_secs(5);
-/// How long a broker may take after a reconnection to find its streams again.
+/// How long a broker that was away may take to find its streams again.
 const SETTLING: Duration = Duration::from_secs(15);
 /// AMQP's reply code for a connection that ends as it should.
 const SUCCESS: ReplyCode = 200;
@@ -225,7 +226,12 @@ impl Shared {
 
     async fn connect(&self) -> Result<Connection, Failure> {
         let properties = self.config.properties().map_err(Failure::Refused)?;
-        let attempt = Connection::connect_uri(self.config.uri.clone(), properties);
+        let attempt = async {
+            match &self.config.tls {
+                Some(tls) => tls::connect(self.config.uri.clone(), properties, Arc::clone(tls)).await,
+                None => Connection::connect_uri(self.config.uri.clone(), properties).await,
+            }
+        };
         match timeout(HANDSHAKE, attempt).await {
             Ok(result) => result.map_err(|error| Failure::of(&error, &self.place)),
             Err(_) => Err(Failure::Lost(format!("no AMQP handshake within {} s", HANDSHAKE.as_secs()))),
@@ -266,7 +272,7 @@ async fn supervise(shared: Arc<Shared>, stop: CancellationToken) {
     let mut backoff = Backoff::connecting();
     let mut attempt = 0;
     let mut told = String::new();
-    let mut settling = Duration::ZERO;
+    let mut settling = if shared.config.settles_at_first { SETTLING } else { Duration::ZERO };
     for generation in 1.. {
         let failure = match serve(&shared, generation, settling, &stop).await {
             Served::Stopped => break,
@@ -284,6 +290,8 @@ async fn supervise(shared: Arc<Shared>, stop: CancellationToken) {
                 Failure::Lost(error)
             }
             Served::Failed(failure) => {
+                // When it answers, it may have started a moment ago.
+                settling = SETTLING;
                 attempt += 1;
                 // A new failure is news; its hundredth repetition is not.
                 let error = failure.text();

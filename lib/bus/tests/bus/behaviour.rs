@@ -200,8 +200,22 @@ async fn what_nobody_takes_is_an_error(bus: &Bus) {
     }
     publisher.flush().await.unwrap();
     assert_eq!(publisher.unroutable(), 10);
+    let mut receipts = Vec::new();
+    for n in 30..60 {
+        let key = if n % 3 == 0 { "unknown" } else { "known" };
+        let body = message(key, n.to_string());
+        receipts.push(timeout(PATIENCE, publisher.post("x.unroutable", body)).await.unwrap().unwrap());
+        // The window has room for ten: what posts more has to let others go.
+        if receipts.len() == 10 {
+            for (at, receipt) in receipts.drain(..).enumerate() {
+                let told = timeout(PATIENCE, receipt).await.unwrap();
+                let taken = !(n - 9 + at as u64).is_multiple_of(3);
+                assert_eq!(told.is_ok(), taken, "{told:?}");
+            }
+        }
+    }
     let mut reader = bus.read_stream("s.unroutable", StreamOffset::First).await.unwrap();
-    for n in (0..30).filter(|n| n % 3 != 0) {
+    for n in (0..60).filter(|n| n % 3 != 0) {
         assert_eq!(number(&next(&mut reader).await.1), n);
     }
 }

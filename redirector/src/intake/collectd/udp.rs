@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{CollectdMetrics, guard::Guard, metrics::Refusal, open::open, parts};
-use crate::intake::{IntakeMetrics, batch::Batch, now_ms, publish::HandOver};
+use crate::intake::{IntakeMetrics, batch::Batch, hand_over::HandOver, now_ms};
 
 /// The largest UDP payload there is.
 const MAX_DATAGRAM: usize = 65_535;

@@ -1,0 +1,85 @@
+//! `kinetic sidecar`: plain on this machine, mutual TLS outside.
+
+mod args;
+mod config;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use kinetic_bus::{Bus, ConnectionState};
+use kinetic_pki::{Client, ServerIdentity, TlsMetrics};
+use kinetic_redirector::{
+    intake::IntakeMetrics,
+    sidecar::{SidecarMetrics, StatsdRelay, upstream},
+};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use uuid::Uuid;
+
+pub(crate) use self::args::SidecarArgs;
+use self::config::Settings;
+use crate::{
+    admin::{Admin, Unready},
+    series::Desks,
+    stop,
+};
+
+/// How long a stop may take: what is in flight is waited for, the rest is written to disk.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs until stopped. Listens at once, whether or not the front door answers.
+pub(crate) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
+    let settings = Settings::read(args)?;
+    let stop = stop::on_signal()?;
+    let work = CancellationToken::new();
+    let mut registry = Registry::default();
+    let (intake, metrics, tls) = (IntakeMetrics::default(), SidecarMetrics::default(), TlsMetrics::default());
+    intake.register(&mut registry);
+    metrics.register(&mut registry);
+    tls.register(&mut registry);
+
+    let client = Client::watch(settings.files, ServerIdentity::Name, &tls)
+        .context("the certificate cannot be used")?;
+    let config = upstream(&settings.upstream, &settings.vhost, Arc::new(move || client.config()));
+    let bus = Bus::amqp(config.context("--upstream")?);
+    let (profile, origin) = (settings.relay.profile.clone(), settings.relay.origin.clone());
+    let socket = settings.relay.statsd_socket.clone();
+    let instance = Uuid::new_v4().to_string();
+    let relay = StatsdRelay::start(settings.relay, &bus, &instance, intake, metrics, &work).await?;
+    let unready = Unready::starting();
+    if let Some(address) = settings.admin {
+        let bound = Admin::new(registry, unready.clone(), Desks::default())
+            .serve(address, work.clone())
+            .await
+            .with_context(|| format!("admin {address}: cannot listen; choose another address by --admin"))?;
+        info!(address = %bound, "serving /healthz, /readyz and /metrics");
+    }
+    let statsd = relay.udp().map(|address| address.to_string());
+    info!(statsd, socket = socket.map(|path| path.display().to_string()), %profile, %origin, upstream = settings.upstream, "listening");
+    tell(relay.upstream(), &unready, &stop).await;
+
+    relay.stop(GRACE).await?;
+    work.cancel();
+    bus.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says whether the front door can be reached, until stopped.
+async fn tell(mut state: watch::Receiver<ConnectionState>, unready: &Unready, stop: &CancellationToken) {
+    loop {
+        let reason = match &*state.borrow_and_update() {
+            ConnectionState::Connected => None,
+            ConnectionState::Blocked { reason } => Some(format!("upstream: takes no messages: {reason}")),
+            ConnectionState::Connecting { error: None, .. } => Some("upstream: connecting".to_owned()),
+            ConnectionState::Connecting { error: Some(error), .. } => Some(format!("upstream: {error}")),
+            ConnectionState::Closed => Some("upstream: closed".to_owned()),
+        };
+        unready.set(reason.into_iter().collect());
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = state.changed() => if changed.is_err() { return stop.cancelled().await },
+        }
+    }
+}
