@@ -40,7 +40,12 @@ struct Secured {
 }
 
 /// Serves until cancelled. Handlers learn the [`Asker`] by axum's `ConnectInfo`.
-pub async fn serve(listener: TcpListener, tls: Server, router: Router, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Server,
+    router: Router,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let local = listener.local_addr()?;
     let (done, taken) = mpsc::channel(WAITING);
     let accepting = tokio::spawn(accept(listener, tls, done, stop.clone()));

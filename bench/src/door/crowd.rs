@@ -33,7 +33,8 @@ pub async fn rows(rooms: &Rooms) -> anyhow::Result<Vec<Row>> {
     let start = Instant::now();
     let opening = stream::iter(0..CONNECTIONS).map(|_| Publisher::connect(&target)).buffer_unordered(AT_ONCE);
     let crowd: Vec<_> = opening.collect().await;
-    let crowd: Vec<_> = crowd.into_iter().collect::<anyhow::Result<_>>().context("one of many connections")?;
+    let crowd: Vec<_> =
+        crowd.into_iter().collect::<anyhow::Result<_>>().context("one of many connections")?;
     let took = start.elapsed().as_secs_f64();
     drop(stop);
     let messages = traffic.await?.context("the traffic meanwhile")? as f64;
@@ -42,7 +43,10 @@ pub async fn rows(rooms: &Rooms) -> anyhow::Result<Vec<Row>> {
     let per_minute = CONNECTIONS as f64 / took * 60.0;
     Ok(vec![
         Row {
-            what: format!("front door: new connections a minute, {:.0} k messages/s meanwhile", messages / took / 1e3),
+            what: format!(
+                "front door: new connections a minute, {:.0} k messages/s meanwhile",
+                messages / took / 1e3
+            ),
             ours: format!("{per_minute:.0}"),
             beside: format!("limit: {RATE:.0}"),
             ratio: per_minute / RATE,

@@ -92,9 +92,9 @@ async fn send(target: &Target, pid: Option<u32>, size: usize) -> anyhow::Result<
     }
     let cpu = |pid: Option<u32>| pid.map_or(Ok(Duration::ZERO), usage::cpu);
     let (before, start) = (cpu(pid)?, Instant::now());
-    let sending = publishers.into_iter().map(|mut publisher| {
-        tokio::spawn(async move { publisher.publish(size, SENDING).await })
-    });
+    let sending = publishers
+        .into_iter()
+        .map(|mut publisher| tokio::spawn(async move { publisher.publish(size, SENDING).await }));
     let mut messages = 0;
     for sent in sending.collect::<Vec<_>>() {
         messages += sent.await??;

@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use kinetic_redirector::{
-    amqp::{FrameHead, FrameKind, Method, Open, PROTOCOL_HEADER, StartOk, Tune, frame::HEAD, table::TableBuf},
+    amqp::{
+        FrameHead, FrameKind, Method, Open, PROTOCOL_HEADER, StartOk, Tune, frame::HEAD, table::TableBuf,
+    },
     door::leg::{Leg, Received},
 };
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -46,7 +48,9 @@ impl Publisher {
         let socket = TcpStream::connect(("127.0.0.1", target.port)).await?;
         socket.set_nodelay(true)?;
         let mut came = Vec::new();
-        let leg = Leg::connect(socket, Arc::clone(&target.tls), ServerName::try_from("localhost")?, &mut came).await?;
+        let leg =
+            Leg::connect(socket, Arc::clone(&target.tls), ServerName::try_from("localhost")?, &mut came)
+                .await?;
         let mut publisher = Self { leg, came, confirmed: 0 };
         publisher.leg.send_all(&PROTOCOL_HEADER).await?;
         publisher.method(0, [0, 10, 0, 10]).await.context("Start")?;
@@ -61,7 +65,8 @@ impl Publisher {
         publisher.leg.send_all(&ok).await?;
         publisher.method(0, [0, 10, 0, 30]).await.context("Tune")?;
         let tune = Tune { channel_max: 10, frame_max: FRAME_MAX, heartbeat: 0 };
-        let both = [Method::TuneOk(tune).frame(), Method::Open(Open { vhost: &target.vhost }).frame()].concat();
+        let both =
+            [Method::TuneOk(tune).frame(), Method::Open(Open { vhost: &target.vhost }).frame()].concat();
         publisher.leg.send_all(&both).await?;
         publisher.method(0, [0, 10, 0, 41]).await.context("OpenOk")?;
         let channel = [frame(1, &[0, 20, 0, 10, 0]), frame(1, &[0, 85, 0, 10, 0])].concat();
@@ -110,7 +115,8 @@ impl Publisher {
         while let Some((_, payload, length)) = whole(&self.came[used..])? {
             match payload.split_first_chunk::<4>() {
                 Some((&ACK, rest)) => {
-                    let tag = rest.first_chunk().copied().map(u64::from_be_bytes).context("a delivery tag")?;
+                    let tag =
+                        rest.first_chunk().copied().map(u64::from_be_bytes).context("a delivery tag")?;
                     self.confirmed = self.confirmed.max(tag);
                 }
                 Some(([0, 10, 0, 50], rest)) => bail!("closed: {}", String::from_utf8_lossy(rest)),

@@ -17,7 +17,9 @@ use kinetic_tests::{
     process::{Kinetic as Process, free_port},
     rabbitmq::RabbitMq,
 };
-use lapin::{Connection, ConnectionProperties, ExchangeKind, options::ExchangeDeclareOptions, types::FieldTable};
+use lapin::{
+    Connection, ConnectionProperties, ExchangeKind, options::ExchangeDeclareOptions, types::FieldTable,
+};
 use rustls::ClientConfig;
 use tempfile::TempDir;
 
@@ -49,7 +51,12 @@ impl Rooms {
         let folder = TempDir::new()?;
         let pki = folder.path().join("pki");
         let issue = |arguments: &[&str]| -> anyhow::Result<()> {
-            let output = Command::new(Kinetic::program()?).arg("pki").args(arguments).arg("--dir").arg(&pki).output()?;
+            let output = Command::new(Kinetic::program()?)
+                .arg("pki")
+                .args(arguments)
+                .arg("--dir")
+                .arg(&pki)
+                .output()?;
             ensure!(output.status.success(), "kinetic pki: {}", String::from_utf8_lossy(&output.stderr));
             Ok(())
         };
@@ -62,19 +69,26 @@ impl Rooms {
 
         let trust = pki.join("trust.crt");
         let files = ClientFiles {
-            identity: Some(ClientIdentity { certificate: client.certificate.clone(), key: client.key.clone() }),
+            identity: Some(ClientIdentity {
+                certificate: client.certificate.clone(),
+                key: client.key.clone(),
+            }),
             trust: Trust::File(trust.clone()),
         };
         let follow = Client::watch(files, ServerIdentity::Name, &TlsMetrics::default())?;
         let broker = {
             let (server, trust) = (server.clone(), trust.clone());
-            tokio::task::spawn_blocking(move || RabbitMq::start_with_tls(&server.certificate, &server.key, &trust)).await?
+            tokio::task::spawn_blocking(move || {
+                RabbitMq::start_with_tls(&server.certificate, &server.key, &trust)
+            })
+            .await?
         };
         let role = Role::Client { client: "web".into(), profile: "web".into() };
         prepare(&broker, &role).await?;
 
         let (our_port, ours) = redirector(folder.path(), &server, &trust, broker.tls_port())?;
-        let haproxy = Path::new(HAPROXY).exists().then(|| haproxy(folder.path(), &server, &trust, broker.tls_port()));
+        let haproxy =
+            Path::new(HAPROXY).exists().then(|| haproxy(folder.path(), &server, &trust, broker.tls_port()));
         let rooms = Self {
             tls: follow.config(),
             _follow: follow,
@@ -140,7 +154,8 @@ impl Pair {
                 .find(|path| path.extension().is_some_and(|e| e == end))
         };
         let found = file("crt").zip(file("key"));
-        let (certificate, key) = found.with_context(|| format!("{}: certificate and key", folder.display()))?;
+        let (certificate, key) =
+            found.with_context(|| format!("{}: certificate and key", folder.display()))?;
         Ok(Self { certificate, key })
     }
 }
@@ -154,7 +169,9 @@ async fn prepare(broker: &RabbitMq, role: &Role) -> anyhow::Result<()> {
     let channel = connection.create_channel().await?;
     // Bound to no queue: what is compared is the way to the broker.
     let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
-    channel.exchange_declare("kinetic.metrics".into(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
+    channel
+        .exchange_declare("kinetic.metrics".into(), ExchangeKind::Topic, durable, FieldTable::default())
+        .await?;
     connection.close(200, "".into()).await?;
     Ok(())
 }

@@ -70,8 +70,9 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
         info!(address = %bound, "serving /healthz, /readyz and /metrics");
     }
     if let Some(address) = settings.config.registry {
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("registry: {address}: cannot listen"))?;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("registry: {address}: cannot listen"))?;
         info!(address = %listener.local_addr()?, "serving the registry");
         tokio::spawn(https::serve(listener, tls, registry::router(Arc::clone(&door)), stop.clone()));
     }

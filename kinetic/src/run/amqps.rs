@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use kinetic_api::{resources::Customer, role::Role};
 use kinetic_bus::Admin;
 use kinetic_pki::{
-    Client, ClientAuth, ClientFiles, Files, Leaf, Peer, PrivateKey, Server, ServerIdentity, Subject, TlsMetrics,
-    Trust,
+    Client, ClientAuth, ClientFiles, Files, Leaf, Peer, PrivateKey, Server, ServerIdentity, Subject,
+    TlsMetrics, Trust,
     durable::{self, Readers},
     folder::{Folder, FolderError, HandedOut, file_name},
     material::Pem,
@@ -130,13 +130,19 @@ impl Amqps {
     pub(crate) async fn lead(&self, snapshot: &Snapshot) {
         for customer in &snapshot.customers {
             if let Err(error) = self.provide(&customer.resource).await {
-                error!(customer = customer.name(), error = format!("{error:#}"), "its clients cannot be let in yet");
+                error!(
+                    customer = customer.name(),
+                    error = format!("{error:#}"),
+                    "its clients cannot be let in yet"
+                );
             }
         }
         let placements: BTreeSet<_> = snapshot
             .customers
             .iter()
-            .map(|customer| (customer.resource.spec.region.to_string(), customer.resource.spec.provider.to_string()))
+            .map(|customer| {
+                (customer.resource.spec.region.to_string(), customer.resource.spec.provider.to_string())
+            })
             .collect();
         let placements: Vec<_> = placements
             .into_iter()

@@ -8,14 +8,14 @@ use kinetic_redirector::sidecar::Origin;
 
 use crate::listen::Listen;
 
-/// Takes statsd in plain on this machine, and carries it to a customer's vhost at the front door by mutual TLS.
+/// Takes statsd and AMQP in plain on this machine, and carries them to a customer's vhost at the front door by mutual TLS.
 #[derive(Clone, Debug, Default, Args)]
 #[command(
     after_help = "Examples:\n  kinetic sidecar --upstream kinetic.acme.example:5671 --vhost us-west.aws.acme \\\n      \
     --cert tls.crt --key tls.key --ca ca.crt --spool /var/spool/kinetic\n  \
     kinetic sidecar --config sidecar.yaml\n\n\
     Example configuration:\n  upstream: {address: kinetic.acme.example:5671, vhost: us-west.aws.acme, cert: tls.crt, key: tls.key, ca: ca.crt}\n  \
-    statsd: 127.0.0.1:8125      # UDP and TCP; off\n  \
+    amqp: 127.0.0.1:5672        # plain, any credentials; off\n  statsd: 127.0.0.1:8125      # UDP and TCP; off\n  \
     statsdSocket: /run/kinetic/statsd.socket\n  \
     profile: web                # where absent, the client's name in the certificate\n  \
     origin: web-1.acme.example  # where absent, the machine's name in the certificate, or its own\n  \
@@ -42,6 +42,10 @@ pub(crate) struct SidecarArgs {
     /// The authorities to trust, in PEM.
     #[arg(long, value_name = "FILE", env = "KINETIC_CA")]
     pub(super) ca: Option<PathBuf>,
+    /// Where AMQP is taken, plain and with any credentials, and passed on to the vhost; for this machine's own programs.
+    /// [default: 127.0.0.1:5672]
+    #[arg(long, value_name = "ADDR|off", env = "KINETIC_AMQP_LISTEN")]
+    pub(super) amqp: Option<Listen>,
     /// Where statsd is taken, by UDP and TCP.  [default: 127.0.0.1:8125]
     #[arg(long, value_name = "ADDR|off", env = "KINETIC_STATSD")]
     pub(super) statsd: Option<Listen>,

@@ -25,6 +25,7 @@ const SMALLEST_SPOOL: u64 = 1024 * 1024;
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct File {
     upstream: UpstreamFile,
+    amqp: Option<String>,
     statsd: Option<String>,
     statsd_socket: Option<PathBuf>,
     profile: Option<Name>,
@@ -67,6 +68,8 @@ pub(super) struct Settings {
     pub(super) vhost: String,
     pub(super) files: ClientFiles,
     pub(super) admin: Option<SocketAddr>,
+    /// Where AMQP is taken.
+    pub(super) amqp: Option<SocketAddr>,
     pub(super) relay: SidecarConfig,
 }
 
@@ -124,6 +127,8 @@ impl Settings {
         };
         let default = Listen::At("127.0.0.1:8125".parse().expect("a literal address"));
         let statsd = address(listen(args.statsd, file.statsd, "statsd")?.unwrap_or(default));
+        let default = Listen::At("127.0.0.1:5672".parse().expect("a literal address"));
+        let amqp = address(listen(args.amqp, file.amqp, "amqp")?.unwrap_or(default));
         let admin = listen(args.admin, file.admin, "admin")?.and_then(address);
         let peer = whose(&certificate)?;
         let origin = match (args.origin, file.origin) {
@@ -162,6 +167,7 @@ impl Settings {
                 trust: Trust::File(ca),
             },
             admin,
+            amqp,
             relay: SidecarConfig {
                 statsd,
                 statsd_socket: path(args.statsd_socket, file.statsd_socket),

@@ -10,10 +10,10 @@ use kinetic_bus::{Bus, ConnectionState};
 use kinetic_pki::{Client, ServerIdentity, TlsMetrics};
 use kinetic_redirector::{
     intake::IntakeMetrics,
-    sidecar::{SidecarMetrics, StatsdRelay, upstream},
+    sidecar::{AmqpPass, SidecarMetrics, StatsdRelay, upstream},
 };
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuid::Uuid;
@@ -42,6 +42,24 @@ pub(crate) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
 
     let client = Client::watch(settings.files, ServerIdentity::Name, &tls)
         .context("the certificate cannot be used")?;
+    let passing = match settings.amqp {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await.with_context(|| {
+                format!("amqp {address}: cannot listen; choose another address by --amqp, or --amqp off")
+            })?;
+            let (host, port) = settings.upstream.rsplit_once(':').context("--upstream: write HOST:PORT")?;
+            let pass = AmqpPass {
+                host: host.trim_matches(['[', ']']).to_owned(),
+                port: port.parse().context("--upstream: write HOST:PORT")?,
+                tls: client.clone(),
+                vhost: settings.vhost.as_str().into(),
+                metrics: metrics.clone(),
+            };
+            info!(address = %listener.local_addr()?, "taking AMQP");
+            Some(tokio::spawn(pass.serve(listener, stop.clone())))
+        }
+        None => None,
+    };
     let config = upstream(&settings.upstream, &settings.vhost, Arc::new(move || client.config()));
     let bus = Bus::amqp(config.context("--upstream")?);
     let (profile, origin) = (settings.relay.profile.clone(), settings.relay.origin.clone());
@@ -61,6 +79,9 @@ pub(crate) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
     tell(relay.upstream(), &unready, &stop).await;
 
     relay.stop(GRACE).await?;
+    if let Some(passing) = passing {
+        let _ = passing.await;
+    }
     work.cancel();
     bus.close().await;
     Ok(ExitCode::SUCCESS)

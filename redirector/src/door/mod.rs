@@ -26,7 +26,7 @@ pub mod routes;
 mod sasl;
 mod serve;
 pub mod walk;
-mod wire;
+pub(crate) mod wire;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -44,10 +44,10 @@ use tokio::sync::watch;
 
 use crate::amqp::Tune;
 use account::Accounts;
-use kinetic_api::registry::Hold;
 use api_keys::ApiKeys;
 use broker::Broker;
 use credentials::Credentials;
+use kinetic_api::registry::Hold;
 use live::Live;
 use presence::Attendance;
 use routes::{Routes, Who};

@@ -39,7 +39,14 @@ pub struct Seen {
 
 impl Attendance {
     /// Somebody connects.
-    pub fn opens(&mut self, name: &str, customer: &str, single: bool, connection: (u64, IpAddr), now: Timestamp) {
+    pub fn opens(
+        &mut self,
+        name: &str,
+        customer: &str,
+        single: bool,
+        connection: (u64, IpAddr),
+        now: Timestamp,
+    ) {
         if self.0.len() >= MOST && !self.0.contains_key(name) {
             self.forget(now);
         }

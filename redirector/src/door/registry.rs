@@ -22,7 +22,10 @@ use crate::https::Asker;
 
 /// The routes; served by [`crate::https::serve`].
 pub fn router(door: Arc<Door>) -> Router {
-    Router::new().route("/v1/registry", get(registry)).route("/v1/customers/{customer}/hold", put(hold)).with_state(door)
+    Router::new()
+        .route("/v1/registry", get(registry))
+        .route("/v1/customers/{customer}/hold", put(hold))
+        .with_state(door)
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,7 +44,11 @@ fn scope(door: &Door, asker: &Asker) -> Result<Scope, Response> {
     let peer = match &asker.peer {
         Some(Ok(peer)) => peer,
         Some(Err(error)) => return Err(refused(error.to_string())),
-        None => return Err(refused("show a certificate: of the operator, the console or a controller".to_owned())),
+        None => {
+            return Err(refused(
+                "show a certificate: of the operator, the console or a controller".to_owned(),
+            ));
+        }
     };
     if let Err(refusal) = door.believes(peer) {
         return Err(refused(refusal.to_string()));
@@ -93,7 +100,11 @@ fn view(door: &Door, customer: Option<&str>, now: Timestamp) -> Registry {
     let customers = door.accounts().all().into_iter().filter(|(name, _)| asked(name));
     Registry {
         time: now,
-        connections: connections.iter().filter(|live| asked(&live.customer)).map(|live| connection(live)).collect(),
+        connections: connections
+            .iter()
+            .filter(|live| asked(&live.customer))
+            .map(|live| connection(live))
+            .collect(),
         identities: identities
             .map(|(identity, seen, presence)| Seen {
                 identity,

@@ -160,7 +160,9 @@ impl Routes {
         }
         let route = subject.customer().and_then(|customer| self.customers.get(&**customer));
         match route {
-            Some(route) if route.revoked.contains(&peer.serial) => Err(Refusal::Revoked(peer.serial.to_string())),
+            Some(route) if route.revoked.contains(&peer.serial) => {
+                Err(Refusal::Revoked(peer.serial.to_string()))
+            }
             _ => Ok(()),
         }
     }

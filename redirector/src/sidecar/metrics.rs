@@ -25,6 +25,8 @@ pub struct SidecarMetrics {
     pub(super) torn_bytes: Counter,
     pub(super) damaged_bytes: Counter,
     pub(super) spool_errors: Counter,
+    pub(super) open_connections: Gauge,
+    pub(super) refused_connections: Counter,
 }
 
 /// Why lines were given up.
@@ -113,6 +115,8 @@ impl SidecarMetrics {
             torn_bytes,
             damaged_bytes,
             spool_errors,
+            open_connections,
+            refused_connections,
         } = self.clone();
         sidecar.register(
             "dropped_lines",
@@ -141,6 +145,12 @@ impl SidecarMetrics {
         );
         sidecar.register("spool_damaged_bytes", "Bytes on disk that could not be read", damaged_bytes);
         sidecar.register("spool_errors", "Errors of the spool's disk", spool_errors);
+        sidecar.register("open_connections", "AMQP connections that are passed through", open_connections);
+        sidecar.register(
+            "refused_connections",
+            "AMQP connections refused, as the upstream was away or refused them",
+            refused_connections,
+        );
     }
 
     /// Counts lines that are given up, which arrived then.

@@ -1,11 +1,12 @@
 //! The other end of the front door: plain on this machine, mutual TLS outside.
 //!
 //! statsd's way: the [intake](crate::intake)'s readers gather lines as they do for `kinetic run`; [`forward`] numbers and sends them, and
-//! keeps what the upstream does not take in [`spool`], whose files ([`segment`]) hold [`record`]s.
+//! keeps what the upstream does not take in [`spool`], whose files ([`segment`]) hold [`record`]s. AMQP is [passed](pass) through.
 
 mod config;
 mod forward;
 mod metrics;
+mod pass;
 mod record;
 mod segment;
 mod spool;
@@ -21,6 +22,7 @@ use spool::Spool;
 
 pub use config::{InvalidOrigin, Origin, SidecarConfig, upstream};
 pub use metrics::SidecarMetrics;
+pub use pass::AmqpPass;
 #[doc(hidden)]
 pub use record::walk;
 pub use spool::{SpoolConfig, SpoolError};

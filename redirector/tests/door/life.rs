@@ -54,17 +54,17 @@ async fn a_customer_keeps_to_its_limits_and_slows_nobody_down() {
     let began = Instant::now();
     // Slowed down by not being read, and nothing is lost.
     let slowed = async {
-        publish(&channel, 2_000, 20).await.unwrap();
+        publish(&channel, 4_000, 20).await.unwrap();
         began.elapsed()
     };
     let unslowed = async {
         let connection = rig.connect(&other, &beta).await.unwrap();
         let channel = publishing(&connection).await;
-        publish(&channel, 2_000, 20).await.unwrap();
+        publish(&channel, 4_000, 20).await.unwrap();
         began.elapsed()
     };
     let (slowed, unslowed) = tokio::join!(slowed, unslowed);
-    assert!(slowed > Duration::from_secs(3), "2,000 at 500 a second took {slowed:?}");
+    assert!(slowed > Duration::from_secs(3), "4,000 at 500 a second took {slowed:?}");
     assert!(unslowed < slowed, "{unslowed:?}");
 
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -39,6 +39,7 @@ struct Site {
     certificates: Certificates,
     folder: TempDir,
     admin: u16,
+    amqp: u16,
 }
 
 impl Site {
@@ -52,7 +53,7 @@ impl Site {
         broker.add_vhost(VHOST);
         // The least that a client needs: DESIGN.md, "Identity and trust".
         broker.add_user(CLIENT, VHOST, r#"{"configure":"^$","write":"^kinetic\\.metrics$","read":"^$"}"#);
-        Self { broker, certificates, folder, admin: free_port() }
+        Self { broker, certificates, folder, admin: free_port(), amqp: free_port() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -68,6 +69,7 @@ impl Site {
         flag("key", &self.certificates.path("web.key"));
         flag("ca", &self.certificates.path("ca.crt"));
         flag("statsd", Path::new("off"));
+        flag("amqp", Path::new(&format!("127.0.0.1:{}", self.amqp)));
         flag("statsd-socket", &self.path("statsd.socket"));
         flag("spool", &self.path("spool"));
         flag("batch-size", Path::new("2Ki"));
@@ -244,4 +246,47 @@ async fn a_new_certificate_is_shown_from_the_next_connection_on() {
     let (status, said) = sidecar.interrupt();
     assert!(status.success(), "{status}\n{said}");
     bus.close().await;
+}
+
+/// A program of this machine that speaks AMQP, without TLS and with whatever user and vhost it was written for.
+async fn program(site: &Site) -> lapin::Result<()> {
+    let url = format!("amqp://some:thing@127.0.0.1:{}/anything", site.amqp);
+    let connection = lapin::Connection::connect(&url, lapin::ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(lapin::options::ConfirmSelectOptions::default()).await?;
+    let confirmed = channel
+        .basic_publish(
+            names::METRICS_EXCHANGE.into(),
+            "statsd.web.web-1.acme.example".into(),
+            lapin::options::BasicPublishOptions { mandatory: true, ..Default::default() },
+            b"page.hits:0|c",
+            lapin::BasicProperties::default(),
+        )
+        .await?
+        .await?;
+    assert!(matches!(confirmed, lapin::Confirmation::Ack(None)), "{confirmed:?}");
+    connection.close(200, "".into()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_knows_no_tls_is_passed_through_and_refused_while_the_upstream_is_away() {
+    let site = Site::new();
+    let bus = stream(&site.broker).await;
+    let sidecar = site.sidecar();
+    site.ready();
+    program(&site).await.unwrap();
+    let mut reader = bus.read_stream(STREAM, StreamOffset::First).await.unwrap();
+    let message = timeout(PATIENCE, reader.next()).await.expect("a message in time").unwrap().message;
+    assert_eq!(message.body, "page.hits:0|c");
+    bus.close().await;
+
+    site.broker.stop();
+    let error = program(&site).await.unwrap_err().to_string();
+    assert!(error.contains("CONNECTION_FORCED") && error.contains("cannot be reached"), "{error}");
+    assert_eq!(metric(site.admin, "kinetic_sidecar_refused_connections_total"), Some(1.0));
+    site.broker.start_again();
+    site.ready();
+    program(&site).await.unwrap();
+    let (status, said) = sidecar.interrupt();
+    assert!(status.success(), "{status}\n{said}");
 }
