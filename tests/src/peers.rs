@@ -29,6 +29,7 @@ pub fn missing() -> Vec<&'static str> {
     let has = |path: &str| cache().join(path).exists();
     let peers = [
         ("collectd", Path::new("/usr/lib/collectd/amqp.so").exists() && answers("collectd", "-h")),
+        ("amqp-tools", answers("amqp-publish", "--help") && answers("amqp-consume", "--help")),
         ("node", answers("node", "--version")),
         ("statsd (npm)", has("node/node_modules/statsd")),
         ("amqplib (npm)", has("node/node_modules/amqplib")),
