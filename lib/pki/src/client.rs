@@ -1,9 +1,9 @@
 //! A TLS client's configuration that follows its files.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
     client::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -19,7 +19,7 @@ use crate::{
     identity::Identity,
     material::{MaterialError, Pem, explain, platform_trust},
     metrics::TlsMetrics,
-    peer::{Peer, not_after},
+    peer::{Peer, PeerError, not_after},
     provider::{VERSIONS, provider},
 };
 
@@ -140,6 +140,24 @@ fn make(
     Ok(Made { config, not_after })
 }
 
+/// The server proved to be somebody, but not the one that was asked for.
+#[derive(thiserror::Error)]
+#[error("the server is not {expected}: its certificate {}", match .found {
+    Ok(identity) => format!("is {identity}'s"),
+    Err(error) => format!("is nobody's ({error})"),
+})]
+struct NotExpected {
+    expected: Identity,
+    found: Result<Identity, PeerError>,
+}
+
+/// rustls shows foreign errors by their `Debug`: people are to read the sentence.
+impl fmt::Debug for NotExpected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 /// Believes a server whose certificate is an authority's word for one SPIFFE ID (X.509-SVID, section 5.2), instead of for a DNS name.
 #[derive(Debug)]
 struct SpiffeVerifier {
@@ -160,10 +178,13 @@ impl ServerCertVerifier for SpiffeVerifier {
         let certificate = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
         verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
-        match Peer::of(end_entity) {
-            Ok(peer) if peer.identity == self.identity => Ok(ServerCertVerified::assertion()),
-            _ => Err(Error::InvalidCertificate(CertificateError::NotValidForName)),
-        }
+        let found = match Peer::of(end_entity) {
+            Ok(peer) if peer.identity == self.identity => return Ok(ServerCertVerified::assertion()),
+            Ok(peer) => Ok(peer.identity),
+            Err(error) => Err(error),
+        };
+        let error = NotExpected { expected: self.identity.clone(), found };
+        Err(CertificateError::Other(OtherError(Arc::new(error))).into())
     }
 
     fn verify_tls12_signature(

@@ -1,12 +1,15 @@
 //! Certificates: who somebody is ([`identity`]), who says so ([`authority`], [`request`]), what a certificate says
-//! ([`peer`]), and TLS configurations that follow their files without dropping a connection ([`server`], [`client`]).
+//! ([`peer`], [`details`]), an authority in a folder ([`folder`]), and TLS configurations that follow their files without dropping a connection ([`server`], [`client`]).
 //!
 //! The shape of the certificates is that of an X.509-SVID: one SPIFFE ID in the subject's alternative names
 //! (<https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md>).
 
 pub mod authority;
 pub mod client;
+pub mod details;
+pub mod durable;
 pub mod fingerprint;
+pub mod folder;
 mod follow;
 pub mod identity;
 pub mod key;
@@ -20,8 +23,10 @@ pub mod server;
 
 pub use self::{
     authority::{Authority, AuthorityError, Issued, Leaf},
-    client::{Client, ClientFiles, ServerIdentity, Trust},
+    client::{Client, ClientFiles, ClientIdentity, ServerIdentity, Trust},
+    details::Details,
     fingerprint::Fingerprint,
+    folder::{Folder, FolderError},
     identity::{Identity, MachineName, Subject, TrustDomain},
     key::{PrivateKey, PublicKey},
     material::MaterialError,

@@ -73,7 +73,7 @@ impl Peer {
     }
 }
 
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PeerError> {
+pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PeerError> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
         _ => Err(PeerError::Damaged),
