@@ -20,6 +20,7 @@ mod provider;
 pub mod request;
 pub mod serial;
 pub mod server;
+pub mod vouch;
 
 pub use self::{
     authority::{Authority, AuthorityError, Issued, Leaf},
@@ -35,4 +36,5 @@ pub use self::{
     request::{Request, RequestError},
     serial::Serial,
     server::{ClientAuth, Files, Server},
+    vouch::{NotBelieved, Trusted},
 };
