@@ -4,4 +4,6 @@
 
 pub mod amqp;
 pub mod door;
+pub mod enroll;
 pub mod intake;
+pub mod pace;

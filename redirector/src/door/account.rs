@@ -11,7 +11,8 @@ use std::{
 
 use kinetic_api::resources::customer::Limits;
 
-use super::{pace::Pace, refusal::Refusal, routes::CustomerRoute};
+use super::{refusal::Refusal, routes::CustomerRoute};
+use crate::pace::Pace;
 
 /// The accounts of all customers.
 #[derive(Debug)]
