@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs, role,
+    arc::ArcArgs, backtest::BacktestArgs, enroll, generate::GenerateArgs, incidents::IncidentsArgs, role,
     run::RunArgs, series::SeriesArgs, validate::ValidateArgs,
 };
 
@@ -39,6 +39,16 @@ pub(crate) enum Command {
     Series(SeriesArgs),
     /// Ask running analyzers, and change what they watch for without an edit or a restart.
     Arc(ArcArgs),
+    /// Make the tokens that machines enrol with.
+    Token(enroll::token::TokenArgs),
+    /// Get a certificate for this machine: the key is made here and stays here.
+    Enroll(enroll::machine::EnrollArgs),
+    /// List the machines that ask for certificates.
+    Enrollments(enroll::decide::ListArgs),
+    /// Let a machine have its certificate.
+    Approve(enroll::decide::DecideArgs),
+    /// Refuse a machine its certificate.
+    Deny(enroll::decide::DecideArgs),
     /// Run one Topology's analyzer alone, over AMQP.
     Analyzer(role::analyzer::AnalyzerArgs),
     /// Run the alert service alone, over AMQP.

@@ -7,6 +7,7 @@
 pub mod authority;
 pub mod client;
 pub mod details;
+pub mod discovery;
 pub mod durable;
 pub mod fingerprint;
 pub mod folder;
