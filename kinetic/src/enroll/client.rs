@@ -8,7 +8,9 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode, body::Body, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use kinetic_enroll::wire::{Problem, TRUST};
-use kinetic_pki::{Client, ClientFiles, ClientIdentity, Fingerprint, ServerIdentity, TlsMetrics, Trust, discovery};
+use kinetic_pki::{
+    Client, ClientFiles, ClientIdentity, Fingerprint, ServerIdentity, TlsMetrics, Trust, discovery,
+};
 use rustls::{ClientConfig, pki_types::ServerName};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::TcpStream, time::timeout};
@@ -91,7 +93,12 @@ fn check(url: &Url) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn send(url: &Url, tls: Arc<ClientConfig>, mut request: Request<Full<Bytes>>, wait: Duration) -> anyhow::Result<Bytes> {
+async fn send(
+    url: &Url,
+    tls: Arc<ClientConfig>,
+    mut request: Request<Full<Bytes>>,
+    wait: Duration,
+) -> anyhow::Result<Bytes> {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
     let authority = format!("{}:{port}", url.host_str().unwrap_or_default());

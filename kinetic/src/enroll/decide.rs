@@ -26,7 +26,7 @@ struct PlaceArgs {
     /// The data folder of a `kinetic run` on this machine.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "kubeconfig"])]
     dir: Option<PathBuf>,
-    /// A server that takes requests and signs, such as https://kinetic.example:8443: needs --cert, --key and --ca.
+    /// A server that takes requests and signs, such as `https://kinetic.example:8443`: needs --cert, --key and --ca.
     #[arg(long, value_name = "URL", requires_all = ["cert", "key", "ca"], conflicts_with = "kubeconfig")]
     server: Option<Url>,
     /// A certificate of the customer's control (…/control/NAME), of the operator or the console.
@@ -98,22 +98,35 @@ async fn decide(args: &DecideArgs, verdict: Verdict, done: &str) -> anyhow::Resu
     let say = Say { verdict, reason: args.reason.clone() };
     let decided = place.decide(&id, &say).await?;
     let spec = &decided.spec;
-    println!("{done}: {}/{} {}, key {} ({})", spec.customer, spec.client, spec.name, spec.key_fingerprint, place.name());
+    println!(
+        "{done}: {}/{} {}, key {} ({})",
+        spec.customer,
+        spec.client,
+        spec.name,
+        spec.key_fingerprint,
+        place.name()
+    );
     Ok(ExitCode::SUCCESS)
 }
 
 impl PlaceArgs {
     fn open(&self) -> anyhow::Result<Place> {
         if self.kubeconfig.is_some() {
-            bail!("--kubeconfig: enrolments in a cluster come with the operator; use --dir DIR or --server URL");
+            bail!(
+                "--kubeconfig: enrolments in a cluster come with the operator; use --dir DIR or --server URL"
+            );
         }
-        if let (Some(url), Some(cert), Some(key), Some(ca)) = (&self.server, &self.cert, &self.key, &self.ca) {
+        if let (Some(url), Some(cert), Some(key), Some(ca)) = (&self.server, &self.cert, &self.key, &self.ca)
+        {
             let identity = ClientIdentity { certificate: cert.clone(), key: key.clone() };
             return Ok(Place::Server(Server::new(url.clone(), ca, Some(identity))?));
         }
         let dir = self.dir.clone().or_else(|| std::env::var_os("KINETIC_DATA").map(PathBuf::from));
-        let Some(dir) = dir.or_else(|| Some(PathBuf::from("kinetic-data")).filter(|dir| has_enrolments(dir))) else {
-            bail!("where are the enrolments? Give --dir DIR, the data folder of `kinetic run`, or --server URL");
+        let Some(dir) = dir.or_else(|| Some(PathBuf::from("kinetic-data")).filter(|dir| has_enrolments(dir)))
+        else {
+            bail!(
+                "where are the enrolments? Give --dir DIR, the data folder of `kinetic run`, or --server URL"
+            );
         };
         if !has_enrolments(&dir) {
             bail!("--dir {}: no machine has enrolled here: there is no folder enrollments", dir.display());

@@ -101,9 +101,14 @@ impl Files {
             bail!("the server says that the certificate is issued, and does not give it");
         };
         let peer = Trusted::from_pem(trust).vouch(certificate, Timestamp::now())?;
-        let path = format!("/customers/{}/clients/{}/machines/{}", wanted.customer, wanted.client, wanted.name);
+        let path =
+            format!("/customers/{}/clients/{}/machines/{}", wanted.customer, wanted.client, wanted.name);
         if !is_for(&peer.identity, &path) || peer.key != key.public().fingerprint() {
-            bail!("the server gave a certificate for {} and the key {}, which is not what was asked for", peer.identity, peer.key);
+            bail!(
+                "the server gave a certificate for {} and the key {}, which is not what was asked for",
+                peer.identity,
+                peer.key
+            );
         }
         self.set_trust(trust)?;
         let next = self.read(NEXT_KEY)?.and_then(|pem| PrivateKey::from_pem(&pem).ok());

@@ -31,6 +31,7 @@ const NOT_YET: u8 = 75;
 /// again is harmless: the same key is the same request.
 ///
 /// Ends with 0 once machine.crt, machine.key and trust.crt lie in --dir, and with 75 while a person must still approve.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  KINETIC_ENROLL_TOKEN=ket_… kinetic enroll --server https://kinetic.example:8443 --customer acme --client web \\\n    \
@@ -38,7 +39,7 @@ const NOT_YET: u8 = 75;
                   kinetic enroll --renew --dir /etc/kinetic      daily: does nothing until two thirds of the certificate's life are over"
 )]
 pub(crate) struct EnrollArgs {
-    /// Where requests are taken, such as https://kinetic.example:8443.
+    /// Where requests are taken, such as `https://kinetic.example:8443`.
     #[arg(long, value_name = "URL", required_unless_present = "renew")]
     server: Option<Url>,
     /// The Customer that this machine belongs to.
@@ -88,7 +89,8 @@ pub(crate) async fn run(args: EnrollArgs) -> anyhow::Result<ExitCode> {
 
 async fn enroll(args: EnrollArgs, files: &Files) -> anyhow::Result<ExitCode> {
     let token = token(&args)?;
-    let (Some(server), Some(customer), Some(client), Some(name)) = (args.server, args.customer, args.client, args.name)
+    let (Some(server), Some(customer), Some(client), Some(name)) =
+        (args.server, args.customer, args.client, args.name)
     else {
         bail!("--server, --customer, --client and --name are needed");
     };
@@ -96,7 +98,9 @@ async fn enroll(args: EnrollArgs, files: &Files) -> anyhow::Result<ExitCode> {
     let key = files.key()?;
     match (args.ca, args.ca_hash) {
         (Some(ca), _) => {
-            files.set_trust(&std::fs::read_to_string(&ca).with_context(|| format!("--ca {}", ca.display()))?)?;
+            files.set_trust(
+                &std::fs::read_to_string(&ca).with_context(|| format!("--ca {}", ca.display()))?,
+            )?;
         }
         (None, Some(pin)) => {
             let found = persist(args.wait, || discover(&wanted.server, pin)).await?;
@@ -113,8 +117,7 @@ async fn enroll(args: EnrollArgs, files: &Files) -> anyhow::Result<ExitCode> {
         name: wanted.name.clone(),
         csr: request::make(&key)?,
     };
-    let answer: Answer =
-        persist(args.wait, || server.post(ENROLLMENTS, Some(token.reveal()), &ask)).await?;
+    let answer: Answer = persist(args.wait, || server.post(ENROLLMENTS, Some(token.reveal()), &ask)).await?;
     finish(&server, files, &wanted, &key, answer, args.wait).await
 }
 
@@ -124,7 +127,10 @@ async fn renew(args: &EnrollArgs, files: &Files) -> anyhow::Result<ExitCode> {
     };
     let due = due(&peer);
     if !args.force && Timestamp::now() < due {
-        println!("{} is good until {}; it is renewed from {due} on (--force: now)", peer.identity, peer.not_after);
+        println!(
+            "{} is good until {}; it is renewed from {due} on (--force: now)",
+            peer.identity, peer.not_after
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let old = files.key()?;
@@ -162,14 +168,24 @@ async fn finish(
         match answer.state {
             EnrollmentState::Issued => {
                 let peer = files.take(&answer, wanted, key)?;
-                println!("{} has its certificate, serial {}, until {}", peer.identity, peer.serial, peer.not_after);
+                println!(
+                    "{} has its certificate, serial {}, until {}",
+                    peer.identity, peer.serial, peer.not_after
+                );
                 return Ok(ExitCode::SUCCESS);
             }
             EnrollmentState::Denied => bail!("{}: enrolment {} is denied: {reason}", server.url(), answer.id),
-            EnrollmentState::Expired => bail!("{}: enrolment {} has expired: {reason}", server.url(), answer.id),
+            EnrollmentState::Expired => {
+                bail!("{}: enrolment {} has expired: {reason}", server.url(), answer.id)
+            }
             EnrollmentState::Pending | EnrollmentState::Approved => {
                 if told.as_ref() != Some(&reason) {
-                    eprintln!("enrolment {}, key {}: {}", answer.id, answer.key_fingerprint, waiting(&reason));
+                    eprintln!(
+                        "enrolment {}, key {}: {}",
+                        answer.id,
+                        answer.key_fingerprint,
+                        waiting(&reason)
+                    );
                     told = Some(reason);
                 }
             }
@@ -187,7 +203,10 @@ fn waiting(reason: &str) -> &str {
 }
 
 /// Again and again, if so wished, until the server says something that will not change by itself.
-async fn persist<T, F: Future<Output = anyhow::Result<T>>>(wished: bool, mut ask: impl FnMut() -> F) -> anyhow::Result<T> {
+async fn persist<T, F: Future<Output = anyhow::Result<T>>>(
+    wished: bool,
+    mut ask: impl FnMut() -> F,
+) -> anyhow::Result<T> {
     let (mut pause, longest) = BACK_OFF;
     loop {
         let error = match ask().await {
@@ -211,16 +230,22 @@ async fn persist<T, F: Future<Output = anyhow::Result<T>>>(wished: bool, mut ask
 fn is_network(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let io = cause.downcast_ref::<std::io::Error>();
-        let tls = io.and_then(|io| io.get_ref()).is_some_and(|inner| inner.is::<rustls::Error>());
+        let tls = io
+            .and_then(|io| io.get_ref())
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
         (io.is_some() && !tls) || cause.is::<hyper::Error>() || cause.is::<tokio::time::error::Elapsed>()
     })
 }
 
 fn token(args: &EnrollArgs) -> anyhow::Result<Token> {
     let text = match (&args.token, &args.token_file) {
-        (_, Some(file)) => std::fs::read_to_string(file).with_context(|| format!("--token-file {}", file.display()))?,
+        (_, Some(file)) => {
+            std::fs::read_to_string(file).with_context(|| format!("--token-file {}", file.display()))?
+        }
         (Some(token), None) => token.clone(),
-        (None, None) => bail!("a token is needed: set KINETIC_ENROLL_TOKEN, or give --token-file; `kinetic token create` makes one"),
+        (None, None) => bail!(
+            "a token is needed: set KINETIC_ENROLL_TOKEN, or give --token-file; `kinetic token create` makes one"
+        ),
     };
     Ok(text.parse()?)
 }

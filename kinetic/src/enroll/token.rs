@@ -44,7 +44,10 @@ pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
         bail!("--ttl {ttl}: must be more than nothing, and a year at most");
     }
     if !dir.is_dir() {
-        bail!("--dir {}: there is no such folder; name the one that `kinetic run --data` uses", dir.display());
+        bail!(
+            "--dir {}: there is no such folder; name the one that `kinetic run --data` uses",
+            dir.display()
+        );
     }
     let now = Timestamp::now();
     let token = Token::generate();
@@ -53,7 +56,10 @@ pub(crate) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
     store.keep_token(&record).with_context(|| format!("--dir {}", dir.display()))?;
     println!("{}", token.reveal());
     let pin = Folder::open(&dir.join("pki")).and_then(|folder| folder.authority());
-    let pin = pin.map_or_else(|_| "--ca FILE".to_owned(), |authority| format!("--ca-hash {}", authority.fingerprint()));
+    let pin = pin.map_or_else(
+        |_| "--ca FILE".to_owned(),
+        |authority| format!("--ca-hash {}", authority.fingerprint()),
+    );
     eprintln!(
         "token {} for {customer}, until {}; it is not shown again. On the machine:\n  \
          KINETIC_ENROLL_TOKEN=ket_… kinetic enroll --server https://HOST:PORT --customer {customer} --client CLIENT --name \"$(hostname -f)\" \\\n    \

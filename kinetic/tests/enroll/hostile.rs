@@ -5,7 +5,8 @@ use std::{fs, sync::Arc, time::Duration};
 use kinetic_api::resources::enrollment::EnrollmentState;
 use kinetic_enroll::Requests;
 use kinetic_pki::{
-    Client, ClientFiles, ClientIdentity, Fingerprint, Folder, PrivateKey, ServerIdentity, TlsMetrics, Trust, request,
+    Client, ClientFiles, ClientIdentity, Fingerprint, Folder, PrivateKey, ServerIdentity, TlsMetrics, Trust,
+    request,
 };
 use kinetic_redirector::enroll::IntakeSettings;
 use rustls::ClientConfig;
@@ -43,14 +44,21 @@ async fn a_server_that_is_not_meant_gets_nothing() {
     let domain = "kinetic.local".parse().unwrap();
     let other = rig.place.path().join("other");
     Folder::init(&other, &domain, Duration::from_hours(1), jiff::Timestamp::now()).unwrap();
-    let (url, ca, dir) = (rig.url(), other.join("ca.crt").display().to_string(), rig.machine("w").display().to_string());
-    let args = ["enroll", "--server", &url, "--customer", "acme", "--client", "web", "--name", "web-1", "--ca", &ca];
+    let (url, ca, dir) =
+        (rig.url(), other.join("ca.crt").display().to_string(), rig.machine("w").display().to_string());
+    let args =
+        ["enroll", "--server", &url, "--customer", "acme", "--client", "web", "--name", "web-1", "--ca", &ca];
     let args = [&args[..], &["--dir", &dir, "--wait"]].concat();
     let refused = rig.kinetic(&args, Some(&token)).await;
     assert_eq!(refused.status.code(), Some(1), "{}", err(&refused));
     assert!(err(&refused).contains("certificate"), "{}", err(&refused));
     assert!(rig.store.list().await.unwrap().is_empty());
     assert!(!rig.metrics().contains("route=\"enroll\""), "{}", rig.metrics());
+
+    let right = rig.folder.path().join("ca.crt").display().to_string();
+    let args: Vec<&str> = args.iter().map(|arg| if *arg == ca { right.as_str() } else { *arg }).collect();
+    let enrolled = rig.kinetic(&args, Some(&token)).await;
+    assert!(enrolled.status.success(), "{}", err(&enrolled));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,30 +113,37 @@ async fn a_flood_is_bounded_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_large_too_slow_or_nonsense_is_answered() {
-    let settings = IntakeSettings { patience: Duration::from_millis(500), connections: 3, ..IntakeSettings::default() };
+    let settings =
+        IntakeSettings { patience: Duration::from_millis(500), connections: 3, ..IntakeSettings::default() };
     let rig = rig(ALLOW, settings).await;
     let token = rig.token("acme").await;
     let tls = config(&rig, None);
     let answer = async |request: Vec<u8>| rig.raw(Arc::clone(&tls), &request).await.unwrap();
     let large = answer(post("/v1/enrollments", &token, &" ".repeat(40_000))).await;
     assert!(large.starts_with("HTTP/1.1 413"), "{large}");
-    let slow = b"POST /v1/enrollments HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n{".to_vec();
+    let slow =
+        b"POST /v1/enrollments HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n{"
+            .to_vec();
     let slow = answer(slow).await;
     assert!(slow.starts_with("HTTP/1.1 408"), "{slow}");
-    assert_eq!(answer(b"GET /v1/trust HTTP/1.1\r\nHo".to_vec()).await, "");
+    let half = rig.raw(Arc::clone(&tls), b"GET /v1/trust HTTP/1.1\r\nHo").await;
+    assert!(half.is_err(), "{half:?}");
     let none = answer(post("/v1/enrollments", &token, "{}")).await;
     assert!(none.starts_with("HTTP/1.1 400") && none.contains("customer"), "{none}");
     for name in ["Web-1", "../x", "", "web_1"] {
         let refused = answer(post("/v1/enrollments", &token, &ask(name))).await;
         assert!(refused.starts_with("HTTP/1.1 422") && refused.contains("machine's name"), "{refused}");
     }
-    let csr = ask("web-1").replace("MIH", "MIG");
+    let csr = ask("web-1").replace("CERTIFICATE REQUEST", "CERTIFICATE");
     let refused = answer(post("/v1/enrollments", &token, &csr)).await;
     assert!(refused.starts_with("HTTP/1.1 422") && refused.contains("csr: "), "{refused}");
-    let unknown = answer(b"GET /v1/enrollments/0123 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_vec()).await;
+    let unknown =
+        answer(b"GET /v1/enrollments/0123 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_vec()).await;
     assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
     assert!(rig.store.list().await.unwrap().is_empty());
-    assert!(rig.metrics().contains("kinetic_enrollment_dropped_connections_total{reason=\"slow_request\"} 1"));
+    assert!(
+        rig.metrics().contains("kinetic_enrollment_dropped_connections_total{reason=\"slow_request\"} 1")
+    );
 
     // Three who say nothing have all the seats, for as long as patience lasts.
     let mut silent = Vec::new();
@@ -151,7 +166,8 @@ async fn what_is_too_large_too_slow_or_nonsense_is_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_machine_renews_and_only_itself() {
     let rig = rig(ALLOW, IntakeSettings::default()).await;
-    let renew = |csr: &str| post("/v1/renewals", "none", &format!("{{\"csr\": \"{}\"}}", csr.replace('\n', "\\n")));
+    let renew =
+        |csr: &str| post("/v1/renewals", "none", &format!("{{\"csr\": \"{}\"}}", csr.replace('\n', "\\n")));
     let csr = request::make(&PrivateKey::generate().unwrap()).unwrap();
     let nobody = rig.raw(config(&rig, None), &renew(&csr)).await.unwrap();
     assert!(nobody.starts_with("HTTP/1.1 403") && nobody.contains("no-certificate"), "{nobody}");
@@ -167,7 +183,8 @@ async fn only_a_machine_renews_and_only_itself() {
         if path.ends_with("web-1") {
             // With its own key it gets one.
             let own = PrivateKey::from_pem(&fs::read_to_string(&files.key).unwrap()).unwrap();
-            let taken = rig.raw(config(&rig, Some(identity)), &renew(&request::make(&own).unwrap())).await.unwrap();
+            let taken =
+                rig.raw(config(&rig, Some(identity)), &renew(&request::make(&own).unwrap())).await.unwrap();
             assert!(taken.starts_with("HTTP/1.1 201"), "{taken}");
         }
     }

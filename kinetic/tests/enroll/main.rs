@@ -31,7 +31,8 @@ async fn shown(rig: &Rig, dir: &str) -> Peer {
     let files = issue(&rig.folder, "spiffe://kinetic.local/redirector", &rig.place.path().join("door"));
     let server = Server::watch(files, ClientAuth::Required, &TlsMetrics::default()).unwrap();
     let machine = rig.machine(dir);
-    let identity = ClientIdentity { certificate: machine.join("machine.crt"), key: machine.join("machine.key") };
+    let identity =
+        ClientIdentity { certificate: machine.join("machine.crt"), key: machine.join("machine.key") };
     let files = ClientFiles { identity: Some(identity), trust: Trust::File(machine.join("trust.crt")) };
     let client = Client::watch(files, ServerIdentity::Name, &TlsMetrics::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -42,7 +43,8 @@ async fn shown(rig: &Rig, dir: &str) -> Peer {
         Peer::of_chain(stream.get_ref().1.peer_certificates().unwrap()).unwrap()
     });
     let socket = TcpStream::connect(address).await.unwrap();
-    let _open = TlsConnector::from(client.config()).connect(ServerName::from(address.ip()), socket).await.unwrap();
+    let _open =
+        TlsConnector::from(client.config()).connect(ServerName::from(address.ip()), socket).await.unwrap();
     accepting.await.unwrap()
 }
 
@@ -75,7 +77,8 @@ async fn a_person_lets_a_machine_in() {
         assert!(out(&listed).contains("Pending  acme/web  db-1.acme.example"), "{}", out(&listed));
         assert!(out(&listed).contains(&request.spec.key_fingerprint), "{}", out(&listed));
         let begin = &request.metadata.name.as_ref().unwrap()[..8];
-        let approved = rig.kinetic(&["approve", begin, "--dir", &data, "--reason", "racked today"], None).await;
+        let approved =
+            rig.kinetic(&["approve", begin, "--dir", &data, "--reason", "racked today"], None).await;
         assert!(approved.status.success() && out(&approved).contains("in the folder"), "{}", err(&approved));
     };
     let (enrolled, ()) = tokio::join!(waiting, approving);
@@ -87,8 +90,11 @@ async fn a_person_lets_a_machine_in() {
         "spiffe://kinetic.local/customers/acme/clients/web/machines/db-1.acme.example"
     );
 
-    // And again: what there is.
-    assert!(rig.enroll("db-1.acme.example", "db-1", &token, &[]).await.status.success());
+    // And again, with the token from a file: what there is.
+    let file = rig.place.path().join("token");
+    fs::write(&file, format!("{token}\n")).unwrap();
+    let from_file = ["--token-file", file.to_str().unwrap()];
+    assert!(rig.enroll("db-1.acme.example", "db-1", "ket_none", &from_file).await.status.success());
     assert_eq!(certificate(&rig, "db-1"), peer);
     let listed = rig.kinetic(&["enrollments", "--dir", &data, "--json"], None).await;
     let all: Vec<Enrollment> = serde_json::from_str(&out(&listed)).unwrap();
@@ -123,7 +129,8 @@ async fn a_listed_machine_needs_no_person_and_a_second_key_does() {
     assert!(reason(EnrollmentState::Pending).await.unwrap().contains("another key"));
     assert!(!rig.machine("second").join("machine.crt").exists());
 
-    let pending = rig.store.list().await.unwrap().into_iter().find(|one| one.state() == EnrollmentState::Pending);
+    let pending =
+        rig.store.list().await.unwrap().into_iter().find(|one| one.state() == EnrollmentState::Pending);
     let id = pending.unwrap().metadata.name.clone().unwrap();
     let data = rig.data().display().to_string();
     let denied = rig.kinetic(&["deny", &id, "--dir", &data, "--reason", "web-1 is up"], None).await;
@@ -171,7 +178,8 @@ async fn people_decide_over_mutual_tls_for_their_customer_only() {
     let act = async |path: &str, args: &[&str]| {
         let identity = format!("spiffe://kinetic.local{path}");
         let files = issue(&rig.folder, &identity, &rig.place.path().join("people"));
-        let [cert, key, ca] = [files.certificate, files.key, files.trust].map(|path| path.display().to_string());
+        let [cert, key, ca] =
+            [files.certificate, files.key, files.trust].map(|path| path.display().to_string());
         let mut all = args.to_vec();
         all.extend(["--server", &url, "--cert", &cert, "--key", &key, "--ca", &ca]);
         rig.kinetic(&all, None).await
@@ -216,7 +224,12 @@ async fn an_expired_token_is_a_wrong_token() {
     let record = kinetic_enroll::TokenRecord::of(&expired, "acme".parse().unwrap(), ago, ago + 59.minutes());
     rig.store.keep_token(&record).unwrap();
     let unknown = kinetic_enroll::Token::generate();
-    let cases = [("acme", expired.reveal()), ("acme", unknown.reveal()), ("beta", good.as_str()), ("nobody", good.as_str())];
+    let cases = [
+        ("acme", expired.reveal()),
+        ("acme", unknown.reveal()),
+        ("beta", good.as_str()),
+        ("nobody", good.as_str()),
+    ];
     let mut told = Vec::new();
     for (customer, token) in cases {
         // `--wait` does not wait for what waiting cannot mend.

@@ -33,7 +33,8 @@ pub(crate) struct Rig {
     _stop: DropGuard,
 }
 
-pub(crate) const ALLOW: &str = ", enrollment: {policy: AllowList, allow: [{client: web, names: [\"web-*\"]}]}";
+pub(crate) const ALLOW: &str =
+    ", enrollment: {policy: AllowList, allow: [{client: web, names: [\"web-*\"]}]}";
 
 pub(crate) async fn rig(enrollment: &str, settings: IntakeSettings) -> Rig {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -131,7 +132,8 @@ impl Rig {
         more: &[&str],
     ) -> Output {
         let (url, dir) = (self.url(), self.machine(dir).display().to_string());
-        let mut args = vec!["enroll", "--server", &url, "--customer", customer, "--client", "web", "--name", name];
+        let mut args =
+            vec!["enroll", "--server", &url, "--customer", customer, "--client", "web", "--name", name];
         args.extend(["--ca-hash", pin, "--dir", &dir]);
         args.extend(more);
         self.kinetic(&args, Some(token)).await

@@ -19,12 +19,12 @@ pub(super) struct Paces<K> {
     began: Instant,
     each: Duration,
     burst: u32,
-    paces: Mutex<HashMap<K, Pace>>,
+    known: Mutex<HashMap<K, Pace>>,
 }
 
 impl<K: Eq + Hash> Paces<K> {
     pub(super) fn new(each: Duration, burst: u32) -> Self {
-        Self { began: Instant::now(), each, burst, paces: Mutex::default() }
+        Self { began: Instant::now(), each, burst, known: Mutex::default() }
     }
 
     /// Takes one, or says after how long there will be one.
@@ -33,15 +33,15 @@ impl<K: Eq + Hash> Paces<K> {
     }
 
     fn take_at(&self, who: K, now: u64) -> Result<(), Duration> {
-        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        if paces.len() >= MOST && !paces.contains_key(&who) {
-            paces.retain(|_, pace| !pace.is_rested(now));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST && !known.contains_key(&who) {
+            known.retain(|_, pace| !pace.is_rested(now));
             // So many at once that nobody can be told apart: who is new waits.
-            if paces.len() >= MOST {
+            if known.len() >= MOST {
                 return Err(self.each);
             }
         }
-        let pace = paces.entry(who).or_insert_with(|| Pace::slow(self.each, self.burst));
+        let pace = known.entry(who).or_insert_with(|| Pace::slow(self.each, self.burst));
         if pace.try_take(now) { Ok(()) } else { Err(self.each) }
     }
 }
@@ -69,11 +69,11 @@ mod tests {
         for who in 0..50_000 {
             let _ = paces.take_at(who, 0);
         }
-        assert_eq!(paces.paces.lock().unwrap().len(), MOST);
+        assert_eq!(paces.known.lock().unwrap().len(), MOST);
         assert_eq!(taken(60_000, 0), 0);
         // Who has rested makes room.
         assert_eq!(taken(60_000, 3_000_000_000), 2);
-        assert_eq!(paces.paces.lock().unwrap().len(), 1);
+        assert_eq!(paces.known.lock().unwrap().len(), 1);
     }
 
     #[test]

@@ -87,7 +87,8 @@ async fn attend(
     stopping: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(tls.config());
-    let stream = match stopping.run_until_cancelled(timeout(settings.patience, acceptor.accept(socket))).await {
+    let stream = match stopping.run_until_cancelled(timeout(settings.patience, acceptor.accept(socket))).await
+    {
         Some(Ok(Ok(stream))) => stream,
         Some(Ok(Err(error))) => {
             debug!(%address, %error, "no TLS");

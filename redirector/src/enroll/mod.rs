@@ -97,7 +97,12 @@ impl<S: Requests> Intake<S> {
 impl<S: Decisions> Intake<S> {
     /// [`Intake::serve`], and people may list requests, approve and deny them, with a certificate of the customer's control, the operator or the
     /// console. For a process that is also the signer: elsewhere the intake must not have this right.
-    pub async fn serve_deciding(self: Arc<Self>, listener: TcpListener, tls: Server, stop: CancellationToken) {
+    pub async fn serve_deciding(
+        self: Arc<Self>,
+        listener: TcpListener,
+        tls: Server,
+        stop: CancellationToken,
+    ) {
         let router = routes::router(&self).merge(routes::decisions(&self));
         listen::serve(&self, router, listener, tls, stop).await;
     }

@@ -32,13 +32,17 @@ pub(super) enum Problem {
     AddressRate(Duration),
     #[error("too many new requests of this customer: wait a little")]
     CustomerRate(Duration),
-    #[error("{0} requests of this customer wait already: have them approved or denied (`kinetic enrollments`), or let them run out")]
+    #[error(
+        "{0} requests of this customer wait already: have them approved or denied (`kinetic enrollments`), or let them run out"
+    )]
     Full(usize),
     #[error("show the machine's current certificate in the TLS handshake: without one, ask with a token")]
     NoCertificate,
     #[error("{0}")]
     NotRenewable(#[from] NotRenewable),
-    #[error("this takes a certificate of the customer's control (…/control/NAME), of the operator or the console")]
+    #[error(
+        "this takes a certificate of the customer's control (…/control/NAME), of the operator or the console"
+    )]
     NotAllowed,
     #[error("{0}")]
     Decided(String),
@@ -72,7 +76,9 @@ impl Problem {
             Self::TooLarge(_) => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
             Self::TooSlow(_) => ("too-slow", StatusCode::REQUEST_TIMEOUT, "The request came too slowly"),
             Self::Body(_) => ("body", StatusCode::BAD_REQUEST, "The request cannot be read"),
-            Self::Field { .. } => ("field", StatusCode::UNPROCESSABLE_ENTITY, "The request is not acceptable"),
+            Self::Field { .. } => {
+                ("field", StatusCode::UNPROCESSABLE_ENTITY, "The request is not acceptable")
+            }
             Self::Token => ("token", StatusCode::UNAUTHORIZED, "No valid enrolment token"),
             Self::Unknown => ("unknown", StatusCode::NOT_FOUND, "No such enrolment"),
             Self::AddressRate(_) => ("address-rate", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),

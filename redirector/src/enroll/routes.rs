@@ -16,7 +16,9 @@ use kinetic_api::resources::{
     enrollment::{EnrollmentSpec, EnrollmentState, Renewal},
 };
 use kinetic_enroll::{
-    Decisions, EnrollmentId, Requests, Token, TokenId, id::Wanted, person, renewal,
+    Decisions, EnrollmentId, Requests, Token, TokenId,
+    id::Wanted,
+    person, renewal,
     token::admits,
     wire::{Answer, Ask, ENROLLMENTS, RENEWALS, Renew, Say, TRUST},
 };
@@ -200,7 +202,10 @@ fn decides(caller: &Caller) -> Result<Option<&Name>, Problem> {
     }
 }
 
-fn field<T: std::str::FromStr<Err: std::fmt::Display>>(field: &'static str, text: &str) -> Result<T, Problem> {
+fn field<T: std::str::FromStr<Err: std::fmt::Display>>(
+    field: &'static str,
+    text: &str,
+) -> Result<T, Problem> {
     text.parse().map_err(|error: T::Err| Problem::Field { field, text: error.to_string() })
 }
 
@@ -226,7 +231,8 @@ fn spec(
 
 /// Whether a request has led to nothing that still holds: the same may be asked anew.
 fn is_over(enrollment: &Enrollment, now: Timestamp) -> bool {
-    let end = enrollment.status.as_ref().and_then(|status| status.not_after.as_ref()?.parse::<Timestamp>().ok());
+    let end =
+        enrollment.status.as_ref().and_then(|status| status.not_after.as_ref()?.parse::<Timestamp>().ok());
     match enrollment.state() {
         EnrollmentState::Expired => true,
         EnrollmentState::Issued => end.is_none_or(|end| end <= now),
@@ -241,7 +247,8 @@ impl<S: Requests> Intake<S> {
 
     async fn body<T: DeserializeOwned>(&self, body: Body) -> Result<T, Problem> {
         let patience = self.settings.patience;
-        let read = timeout(patience, to_bytes(body, MAX_BODY)).await.map_err(|_| Problem::TooSlow(patience))?;
+        let read =
+            timeout(patience, to_bytes(body, MAX_BODY)).await.map_err(|_| Problem::TooSlow(patience))?;
         let bytes = read.map_err(|_| Problem::TooLarge(MAX_BODY))?;
         serde_json::from_slice(&bytes).map_err(|error| Problem::Body(error.to_string()))
     }
@@ -249,14 +256,26 @@ impl<S: Requests> Intake<S> {
     /// The id of the token that was shown, if it is good for this customer.
     async fn token(&self, headers: &HeaderMap, customer: &str) -> Result<TokenId, Problem> {
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = shown.and_then(|shown| shown.strip_prefix("Bearer ")).and_then(|token| token.parse::<Token>().ok());
-        let (Some(token), Ok(customer)) = (token, customer.parse::<Name>()) else { return Err(Problem::Token) };
+        let token = shown
+            .and_then(|shown| shown.strip_prefix("Bearer "))
+            .and_then(|token| token.parse::<Token>().ok());
+        let (Some(token), Ok(customer)) = (token, customer.parse::<Name>()) else {
+            return Err(Problem::Token);
+        };
         let record = self.store.token(&token.id()).await?;
-        if admits(record.as_ref(), &token, &customer, Timestamp::now()) { Ok(token.id()) } else { Err(Problem::Token) }
+        if admits(record.as_ref(), &token, &customer, Timestamp::now()) {
+            Ok(token.id())
+        } else {
+            Err(Problem::Token)
+        }
     }
 
     /// The request as it is known already, or else as it is added now.
-    async fn submit(&self, wanted: &Wanted, spec: EnrollmentSpec) -> Result<(bool, Arc<Enrollment>), Problem> {
+    async fn submit(
+        &self,
+        wanted: &Wanted,
+        spec: EnrollmentSpec,
+    ) -> Result<(bool, Arc<Enrollment>), Problem> {
         let now = Timestamp::now();
         let _alone = self.adding.lock().await;
         for attempt in 0..ATTEMPTS {
@@ -268,7 +287,8 @@ impl<S: Requests> Intake<S> {
                     let customer = &wanted.customer;
                     self.customers.take(customer.to_string()).map_err(Problem::CustomerRate)?;
                     let waits = |one: &&Arc<Enrollment>| {
-                        let settled = matches!(one.state(), EnrollmentState::Issued | EnrollmentState::Expired);
+                        let settled =
+                            matches!(one.state(), EnrollmentState::Issued | EnrollmentState::Expired);
                         one.spec.customer == *customer && !settled
                     };
                     let most = self.settings.waiting_per_customer;
