@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arc::ArcArgs, backtest::BacktestArgs, generate::GenerateArgs, incidents::IncidentsArgs, pki::PkiArgs,
-    redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, sidecar::SidecarArgs,
+    arc::ArcArgs, backtest::BacktestArgs, enroll, generate::GenerateArgs, incidents::IncidentsArgs,
+    pki::PkiArgs, redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, sidecar::SidecarArgs,
     validate::ValidateArgs,
 };
 
@@ -44,6 +44,16 @@ pub(crate) enum Command {
     ///
     /// Every part of Kinetic, and every client, proves who it is by a certificate. On Kubernetes the operator issues them; without it, this does.
     Pki(PkiArgs),
+    /// Make the tokens that machines enrol with.
+    Token(enroll::token::TokenArgs),
+    /// Get a certificate for this machine: the key is made here and stays here.
+    Enroll(enroll::machine::EnrollArgs),
+    /// List the machines that ask for certificates.
+    Enrollments(enroll::decide::ListArgs),
+    /// Let a machine have its certificate.
+    Approve(enroll::decide::DecideArgs),
+    /// Refuse a machine its certificate.
+    Deny(enroll::decide::DecideArgs),
     /// Run one Topology's analyzer alone, over AMQP.
     Analyzer(role::analyzer::AnalyzerArgs),
     /// Run the alert service alone, over AMQP.

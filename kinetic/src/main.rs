@@ -4,6 +4,7 @@ mod admin;
 mod arc;
 mod backtest;
 mod cli;
+mod enroll;
 mod generate;
 mod incidents;
 mod listen;
@@ -65,6 +66,11 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Series(args) => series::run(&args).await,
         Command::Arc(args) => arc::run(args).await,
         Command::Pki(args) => pki::run(args),
+        Command::Token(args) => enroll::token::run(&args),
+        Command::Enroll(args) => enroll::machine::run(args).await,
+        Command::Enrollments(args) => enroll::decide::list(&args).await,
+        Command::Approve(args) => enroll::decide::approve(&args).await,
+        Command::Deny(args) => enroll::decide::deny(&args).await,
         Command::Analyzer(args) => role::analyzer::run(args).await,
         Command::Alert(args) => role::alert::run(args).await,
         Command::Sidecar(args) => sidecar::run(*args).await,

@@ -5,6 +5,8 @@
 
 pub mod amqp;
 pub mod door;
+pub mod enroll;
 pub mod https;
 pub mod intake;
+pub mod pace;
 pub mod sidecar;

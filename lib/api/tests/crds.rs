@@ -103,5 +103,7 @@ fn definitions_are_found_by_their_short_names() {
             "Namespaced".to_owned(),
         )
     };
-    assert_eq!(names, [each("Customer", "kcust"), each("Topology", "ktopo"), each("Alert", "kalert")]);
+    let wanted =
+        [("Customer", "kcust"), ("Topology", "ktopo"), ("Alert", "kalert"), ("Enrollment", "kenroll")];
+    assert_eq!(names, wanted.map(|(kind, short)| each(kind, short)));
 }

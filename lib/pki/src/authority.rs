@@ -250,7 +250,7 @@ fn may_sign(certificate: &X509Certificate<'_>) -> bool {
 }
 
 /// The trust domain that an authority's certificate names (X.509-SVID, section 3.1: a SPIFFE ID without a path).
-fn trust_domain(certificate: &X509Certificate<'_>) -> Option<TrustDomain> {
+pub(crate) fn trust_domain(certificate: &X509Certificate<'_>) -> Option<TrustDomain> {
     let names = &certificate.subject_alternative_name().ok()??.value.general_names;
     let mut ids = names.iter().filter_map(|name| match name {
         GeneralName::URI(uri) => Some(*uri),

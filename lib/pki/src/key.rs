@@ -78,7 +78,17 @@ impl PublicKey {
     /// The SHA-256 of its `SubjectPublicKeyInfo`: the same for every certificate of this key.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.0.subject_public_key_info())
+        Fingerprint::of(&self.spki())
+    }
+
+    /// Its `SubjectPublicKeyInfo` in DER.
+    pub(crate) fn spki(&self) -> Vec<u8> {
+        self.0.subject_public_key_info()
+    }
+
+    /// The uncompressed point.
+    pub(crate) fn point(&self) -> &[u8] {
+        self.0.der_bytes()
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod authority;
 pub mod client;
 pub mod details;
+pub mod discovery;
 pub mod durable;
 pub mod fingerprint;
 pub mod folder;
@@ -20,6 +21,7 @@ mod provider;
 pub mod request;
 pub mod serial;
 pub mod server;
+pub mod vouch;
 
 pub use self::{
     authority::{Authority, AuthorityError, Issued, Leaf},
@@ -35,4 +37,5 @@ pub use self::{
     request::{Request, RequestError},
     serial::Serial,
     server::{ClientAuth, Files, Server},
+    vouch::{NotBelieved, Trusted},
 };

@@ -11,7 +11,8 @@ use std::{
 
 use kinetic_api::{registry::Hold, resources::customer::Limits};
 
-use super::{pace::Pace, refusal::Refusal, routes::CustomerRoute};
+use super::{refusal::Refusal, routes::CustomerRoute};
+use crate::pace::Pace;
 
 /// So much of a second's traffic may come at once.
 const BURST: Duration = Duration::from_millis(250);

@@ -2,7 +2,7 @@
 //!
 //! A connection's way: [`serve`](Door::serve) takes it and does TLS ([`leg`]); [`handshake`] learns who it is ([`sasl`], [`properties`]),
 //! asks [`routes`] where it may go, and opens the broker there ([`broker`]) as the user of its role; [`relay`] moves bytes along
-//! the frames ([`walk`], [`flow`]) until it ends. [`account`] holds a customer to its limits ([`pace`]).
+//! the frames ([`walk`], [`flow`]) until it ends. [`account`] holds a customer to its limits ([`crate::pace`]).
 
 pub mod account;
 pub mod api_keys;
@@ -15,7 +15,6 @@ mod handshake;
 pub mod leg;
 pub mod live;
 mod metrics;
-pub mod pace;
 mod presence;
 pub mod properties;
 mod proxy_protocol;

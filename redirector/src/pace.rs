@@ -27,6 +27,22 @@ impl Pace {
         }
     }
 
+    /// One each so often, and so many of them at once after a rest.
+    #[must_use]
+    pub fn slow(each: Duration, burst: u32) -> Self {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            due: AtomicU64::new(0),
+            each: AtomicU64::new(nanoseconds(each).saturating_mul(1024)),
+            burst: nanoseconds(each.saturating_mul(burst)),
+        }
+    }
+
+    /// Whether all that was taken is due: it is as a new one.
+    pub fn is_rested(&self, now: u64) -> bool {
+        self.due.load(Relaxed) <= now
+    }
+
     /// Another pace from now on.
     pub fn set(&self, per_second: u64) {
         self.each.store(each(per_second), Relaxed);
@@ -95,5 +111,15 @@ mod tests {
         assert!(pace.try_take(0));
         assert!((0..10).all(|_| !pace.try_take(SECOND / 4)));
         assert!(pace.try_take(SECOND / 2));
+    }
+
+    #[test]
+    fn a_slow_pace_takes_its_burst_and_rests() {
+        let pace = Pace::slow(Duration::from_secs(2), 5);
+        let now = 100 * SECOND;
+        assert!(pace.is_rested(now));
+        assert_eq!((0..20).filter(|_| pace.try_take(now)).count(), 5);
+        assert!(!pace.try_take(now + SECOND) && pace.try_take(now + 2 * SECOND));
+        assert!(!pace.is_rested(now + 10 * SECOND) && pace.is_rested(now + 12 * SECOND));
     }
 }

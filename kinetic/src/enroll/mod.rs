@@ -1,0 +1,7 @@
+//! Enrolment from the command line: tokens ([`token`]), machines ([`machine`]), people ([`decide`]).
+
+mod client;
+pub(crate) mod decide;
+mod files;
+pub(crate) mod machine;
+pub(crate) mod token;
