@@ -41,7 +41,7 @@ fn who_lives_stays_and_who_is_silent_goes() {
 
     let mut clients = [
         (python(&["idle", "statsd.web.pika", "own"]), "USR1"),
-        // No heartbeats: neither library lets the other side impose any.
+        // Agrees to none: amqplib and lapin would take the front door's.
         (python(&["idle", "statsd.web.silent", "0"]), "USR1"),
         (node(&["idle", "statsd.web.amqplib", "own"], &web), "USR2"),
     ];
