@@ -47,6 +47,12 @@ impl Blocked {
         self.paused = paused;
     }
 
+    /// Whether the client knows that it is held up.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.told
+    }
+
     /// What the client is to be told now, once.
     pub fn tell(&mut self) -> Option<Vec<u8>> {
         let reason = self.by_broker.as_deref().or(self.paused.then_some("paused by the operator"));
@@ -67,7 +73,9 @@ mod tests {
         let mut blocked = Blocked::new(true);
         assert_eq!(blocked.tell(), None);
         blocked.hear(Alarm::Raised("low on memory".into()));
+        assert!(!blocked.is_told());
         assert_eq!(blocked.tell(), Some(Method::Blocked(b"low on memory").frame()));
+        assert!(blocked.is_told());
         blocked.pause(true);
         assert_eq!(blocked.tell(), None);
         blocked.hear(Alarm::Cleared);

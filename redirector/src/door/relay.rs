@@ -351,8 +351,9 @@ impl Relay {
         }
         let (client_reads, broker_reads) = (self.reads_client(), self.client.is_flushed());
         if self.client_heartbeat > 0 {
-            // Twice the interval is four beats; one more, as a beat may begin right after something was heard.
-            if self.client_silence.passes(client_reads) > 4 {
+            // Twice the interval is four beats; one more, as a beat may begin right after something was heard. Whoever was told to publish
+            // nothing may say nothing at all: lapin holds back its heartbeats, too, and RabbitMQ waits for none.
+            if self.client_silence.passes(client_reads && !self.blocked.is_told()) > 4 {
                 return Some(Ended::Silent);
             }
             if self.client_silence.is_untold() && self.client.is_flushed() && self.down.is_between_frames() {

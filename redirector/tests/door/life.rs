@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use kinetic_api::registry::Hold;
-use kinetic_redirector::door::DoorSettings;
+use kinetic_redirector::{amqp::Tune, door::DoorSettings};
 use lapin::{
     BasicProperties, Channel, Connection,
     options::{BasicPublishOptions, ConfirmSelectOptions},
@@ -41,7 +41,8 @@ async fn publish(channel: &Channel, messages: usize, size: usize) -> lapin::Resu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_keeps_to_its_limits_and_slows_nobody_down() {
-    let settings = DoorSettings { connections_per_second: 4, ..DoorSettings::default() };
+    let tune = Tune { heartbeat: 1, ..DoorSettings::default().tune };
+    let settings = DoorSettings { connections_per_second: 4, tune, ..DoorSettings::default() };
     let rig = Rig::with(settings).await;
     let limits = "  limits: {connections: 3, messagesPerSecond: 500}\n";
     rig.lead(&[customer(&rig.region, "acme", limits), customer(&rig.region, "beta", "")]);
@@ -84,7 +85,8 @@ async fn a_customer_keeps_to_its_limits_and_slows_nobody_down() {
     assert!(rig.door.hold("acme", Hold::Paused));
     let waiting = publish(&channel, 1, 20);
     tokio::pin!(waiting);
-    assert!(tokio::time::timeout(Duration::from_secs(2), &mut waiting).await.is_err());
+    // For many of the heartbeats' intervals.
+    assert!(tokio::time::timeout(Duration::from_secs(6), &mut waiting).await.is_err());
     assert!(connection.status().connected());
     assert!(rig.door.hold("acme", Hold::No));
     waiting.await.unwrap();

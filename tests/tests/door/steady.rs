@@ -188,7 +188,6 @@ pub(crate) fn nothing_is_missing(site: &Site, analyzer: &Issued, confirmed: &[(S
     let mut seen: HashMap<String, BTreeSet<u64>> = HashMap::new();
     site.runtime.block_on(async {
         let reader = own::connect(site, analyzer, "").await.unwrap();
-        // The stream's end, as it is known to whoever publishes now.
         let mut messages = own::read_stream(&reader).await;
         own::read_until(&mut messages, &format!("all of {wanted:?}"), |_, body| {
             let text = std::str::from_utf8(body).unwrap();
