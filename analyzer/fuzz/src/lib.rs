@@ -1,5 +1,7 @@
 //! What the fuzz targets of the labelled formats have in common.
 
+use std::borrow::Cow;
+
 use kinetic_analyzer::{
     decode::{MetricType, sample::SampleSink},
     window::{Accumulator, MessageContext, Names, Needs, SeriesId, Window, WindowConfig, WindowSink, Windows},
@@ -14,7 +16,7 @@ impl WindowSink for Look {
         Some(Needs { quantiles: true, cardinality: true, moments: true })
     }
 
-    fn closed(&mut self, window: Window, _: &Names, values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>) {
+    fn closed(&mut self, window: Window, _: &Names, values: &mut dyn Iterator<Item = (SeriesId, Cow<'_, Accumulator>)>) {
         for (_, accumulator) in values {
             for statistic in [Statistic::Sum, Statistic::Stddev, Statistic::P99, Statistic::Cardinality] {
                 let number = accumulator.statistic(statistic, window.end_ms - window.start_ms);
