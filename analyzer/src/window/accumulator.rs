@@ -43,9 +43,10 @@ impl Accumulator {
         Self { numbers, moments: Moments::NONE, sketch: None, kind, needs }
     }
 
-    /// Fetches it into the cache.
+    /// Fetches it into the cache, whichever of its parts lie on a line of their own.
     #[inline]
     pub(super) fn fetch(&self) {
+        self.moments.fetch();
         black_box((self.numbers.weight, self.needs));
     }
 

@@ -1,5 +1,7 @@
 //! How samples spread around their mean.
 
+use std::hint::black_box;
+
 use serde::{Deserialize, Serialize};
 
 use super::{numbers::Numbers, scatter::Scatter};
@@ -19,6 +21,12 @@ pub(super) struct Moments {
 impl Moments {
     /// Of no samples.
     pub(super) const NONE: Self = Self { first: 0.0, distances: 0.0, squares: 0.0, weight_squares: 0.0 };
+
+    /// Fetches them into the cache.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        black_box(self.first);
+    }
 
     /// Adds a number to those that there are.
     #[inline]

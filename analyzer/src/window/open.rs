@@ -241,14 +241,13 @@ impl Open {
         &mut T::column_mut(self.window_mut(place.window).expect(IS_OPEN)).samples[place.cell as usize]
     }
 
-    /// The samples of a series in the window of this number, given its newest cell.
-    pub(super) fn find<T: Cell>(&self, newest: Place, number: i64) -> Option<&T> {
+    /// The samples of a series in one of the windows, given its newest cell.
+    pub(super) fn find<'a, T: Cell>(&self, newest: Place, cells: &'a Cells) -> Option<&'a T> {
         let mut place = newest;
-        while place.window > number {
+        while place.window > cells.number {
             place = self.before::<T>(place)?;
         }
-        let cells = self.window(number).filter(|_| place.window == number)?;
-        T::column(cells).samples.get(place.cell as usize)
+        T::column(cells).samples.get(place.cell as usize).filter(|_| place.window == cells.number)
     }
 
     /// A series' cells, from its newest one back, as far as their windows are open.
@@ -270,11 +269,6 @@ impl Open {
     /// The last window that holds a sample.
     pub(super) fn last(&self) -> Option<i64> {
         self.windows.last().map(|cells| cells.number)
-    }
-
-    /// Whether the window of this number holds a sample.
-    pub(super) fn is_open(&self, number: i64) -> bool {
-        self.window(number).is_some()
     }
 
     /// Forgets a window's samples.
@@ -317,7 +311,8 @@ impl Open {
         self.windows.binary_search_by_key(&number, |cells| cells.number).ok()
     }
 
-    fn window(&self, number: i64) -> Option<&Cells> {
+    /// The window of this number, if it holds a sample.
+    pub(super) fn window(&self, number: i64) -> Option<&Cells> {
         self.windows.get(self.place(number)?)
     }
 

@@ -10,7 +10,7 @@ use super::{
     names::Names,
     needs::Needs,
     numbers::Numbers,
-    open::{Cell, Open, Place},
+    open::{Cell, Cells, Open, Place},
     sink::{SeriesId, Window, WindowSink},
 };
 use crate::decode::{
@@ -142,11 +142,11 @@ impl Table {
     /// Hands the samples of the window of this number over, in order of id, and forgets them.
     pub(super) fn close(&mut self, number: i64, window: Window, names: &Names, sink: &mut dyn WindowSink) {
         let Self { slots, open } = self;
-        if open.is_open(number) {
+        if let Some(cells) = open.window(number) {
             let mut samples = (0..)
                 .map(SeriesId)
                 .zip(slots.iter())
-                .filter_map(|(id, slot)| Some((id, slot.samples(open, number)?)));
+                .filter_map(|(id, slot)| Some((id, slot.samples(open, cells)?)));
             sink.closed(window, names, &mut samples);
         } else {
             sink.closed(window, names, &mut std::iter::empty());
@@ -189,20 +189,14 @@ impl Slot {
     /// Adds values to the series' window of this number.
     #[inline]
     fn add<T: Cell>(&mut self, open: &mut Open, window: i64, values: Values<'_>, weight: f64) {
-        let kind = self.kind;
         let cell = match open.cell::<T>(self.newest(), window) {
             Some(cell) => cell,
             None => self.enter(open, window),
         };
         match values {
-            Values::One(value) if kind != MetricType::Gauge => cell.add(value.number, weight),
+            Values::One(value) => cell.add(self.number(value), weight),
             Values::Member(member) => cell.add_member(member),
-            _ => {
-                for value in values.numbers() {
-                    let number = if kind == MetricType::Gauge { self.level(value) } else { value.number };
-                    cell.add(number, weight);
-                }
-            }
+            Values::Packed(_) => values.numbers().for_each(|value| cell.add(self.number(value), weight)),
         }
     }
 
@@ -217,17 +211,17 @@ impl Slot {
         open.at(place)
     }
 
-    /// What the window of this number, which is open, knows of the series.
-    fn samples<'a>(&self, open: &'a Open, number: i64) -> Option<Cow<'a, Accumulator>> {
+    /// What an open window knows of the series.
+    fn samples<'a>(&self, open: &'a Open, cells: &'a Cells) -> Option<Cow<'a, Accumulator>> {
         match self.look {
-            Look::Whole => self.seen::<Accumulator>(open, number),
-            Look::Plain => self.seen::<Numbers>(open, number),
+            Look::Whole => self.seen::<Accumulator>(open, cells),
+            Look::Plain => self.seen::<Numbers>(open, cells),
             Look::Nobody | Look::Free => None,
         }
     }
 
-    fn seen<'a, T: Cell>(&self, open: &'a Open, number: i64) -> Option<Cow<'a, Accumulator>> {
-        Some(open.find::<T>(self.newest(), number)?.seen(self.kind, self.needs()))
+    fn seen<'a, T: Cell>(&self, open: &'a Open, cells: &'a Cells) -> Option<Cow<'a, Accumulator>> {
+        Some(open.find::<T>(self.newest(), cells)?.seen(self.kind, self.needs()))
     }
 
     /// What the open windows know of the series, the newest first.
@@ -240,8 +234,12 @@ impl Slot {
         Needs::from_bits(self.needs)
     }
 
-    /// The level that a gauge's value leads to.
-    fn level(&mut self, value: Value) -> f64 {
+    /// The number that a value means: of a gauge it is the level that the value leads to.
+    #[inline]
+    fn number(&mut self, value: Value) -> f64 {
+        if self.kind != MetricType::Gauge {
+            return value.number;
+        }
         self.level =
             if value.signed { (self.level + value.number).clamp(f64::MIN, f64::MAX) } else { value.number };
         self.level
