@@ -1,5 +1,7 @@
 //! What is allocated while traffic stays what it is: nothing.
 
+use std::borrow::Cow;
+
 use allocation_counter::measure;
 use kinetic_analyzer::{
     decode::MetricType,
@@ -19,7 +21,12 @@ impl WindowSink for Everything {
         Some(Needs { quantiles: true, cardinality: true, moments: true })
     }
 
-    fn closed(&mut self, _: Window, _: &Names, values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>) {
+    fn closed(
+        &mut self,
+        _: Window,
+        _: &Names,
+        values: &mut dyn Iterator<Item = (SeriesId, Cow<'_, Accumulator>)>,
+    ) {
         values.for_each(|(_, samples)| assert!(!samples.is_empty()));
     }
 

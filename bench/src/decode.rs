@@ -1,6 +1,9 @@
 //! How fast statsd text becomes windows, on one core.
 
-use std::time::{Duration, Instant};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use allocation_counter::measure;
 use kinetic_analyzer::{
@@ -126,7 +129,12 @@ impl WindowSink for Reader {
         Some(Needs { quantiles, cardinality: true, moments: true })
     }
 
-    fn closed(&mut self, _: Window, _: &Names, values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>) {
+    fn closed(
+        &mut self,
+        _: Window,
+        _: &Names,
+        values: &mut dyn Iterator<Item = (SeriesId, Cow<'_, Accumulator>)>,
+    ) {
         self.windows += 1;
         for (_, accumulator) in values {
             for statistic in [Statistic::Mean, Statistic::Stddev, Statistic::P95, Statistic::Cardinality] {

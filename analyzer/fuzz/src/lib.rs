@@ -1,5 +1,7 @@
 //! What the fuzz targets of the formats have in common.
 
+use std::borrow::Cow;
+
 use kinetic_analyzer::{
     decode::{MetricType, sample::SampleSink},
     window::{
@@ -24,7 +26,7 @@ impl WindowSink for Look {
         &mut self,
         window: Window,
         _: &Names,
-        values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>,
+        values: &mut dyn Iterator<Item = (SeriesId, Cow<'_, Accumulator>)>,
     ) {
         for (_, accumulator) in values {
             for statistic in [Statistic::Sum, Statistic::Stddev, Statistic::P99, Statistic::Cardinality] {

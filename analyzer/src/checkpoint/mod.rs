@@ -26,7 +26,7 @@ use crate::{
 
 const MAGIC: &[u8; 8] = b"kinetic\x01";
 /// The body's format: one more whenever a type in it changes.
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 const SEED: u64 = 0x6368_6563_6b70_6f69;
 
 /// What an analyzer knows of a source.

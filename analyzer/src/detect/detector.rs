@@ -2,7 +2,7 @@
 
 mod image;
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use kinetic_api::{
     anomaly::{Anomaly, Finding, State},
@@ -415,7 +415,7 @@ impl WindowSink for Detector {
         &mut self,
         window: Window,
         names: &Names,
-        values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>,
+        values: &mut dyn Iterator<Item = (SeriesId, Cow<'_, Accumulator>)>,
     ) {
         self.window = Some(window);
         let interval_ms = self.scope.interval_ms;
@@ -424,7 +424,7 @@ impl WindowSink for Detector {
         for (id, samples) in values {
             if makes {
                 for derived in self.watches.iter_mut().filter_map(|watch| watch.derived.as_mut()) {
-                    derived.observe(id, number, samples);
+                    derived.observe(id, number, &samples);
                 }
             }
             let Some(mut watched) = self.subjects.watched(id) else { continue };
@@ -435,7 +435,7 @@ impl WindowSink for Detector {
                     history.push(number, value);
                 }
                 let scatter = if statistic == Statistic::Mean { samples.scatter() } else { None };
-                let sample = Sample { number, value, samples: Some(samples), scatter };
+                let sample = Sample { number, value, samples: Some(&samples), scatter };
                 for (watch, slot) in watched.looks(place) {
                     self.watches[watch].analysis.observe(slot, &sample);
                     if let Some(scores) = &mut self.scores {

@@ -1,6 +1,6 @@
 //! A detector with windows that a test fills by hand: ten seconds each, one series an origin.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use hashbrown::HashMap as Map;
 use kinetic_api::{
@@ -90,7 +90,11 @@ impl Rig {
         samples.sort_by_key(|(id, _)| *id);
         let window = Window { start_ms: self.end_ms(), end_ms: self.end_ms() + INTERVAL_MS };
         self.number += 1;
-        self.detector.closed(window, &self.names, &mut samples.iter().map(|(id, samples)| (*id, samples)));
+        self.detector.closed(
+            window,
+            &self.names,
+            &mut samples.iter().map(|(id, samples)| (*id, Cow::Borrowed(samples))),
+        );
         self.found()
     }
 

@@ -65,7 +65,7 @@ impl Engine {
         let closed = closed.filter(|(_, statistics)| !statistics.is_empty());
         let mut windows: Vec<_> =
             closed.into_iter().filter_map(|(window, statistics)| told(window, false, statistics)).collect();
-        windows.extend(open.into_iter().filter_map(|(window, samples)| self.told_open(window, samples)));
+        windows.extend(open.into_iter().filter_map(|(window, samples)| self.told_open(window, &samples)));
         Some(Observed {
             customer: scope.customer.clone(),
             topology: scope.topology.clone(),

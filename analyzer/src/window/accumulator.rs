@@ -5,7 +5,10 @@ use std::hint::black_box;
 use kinetic_api::statistic::Statistic;
 use serde::{Deserialize, Serialize};
 
-use super::{distinct::Distinct, needs::Needs, quantiles::Quantiles, scatter::Scatter};
+use super::{
+    distinct::Distinct, moments::Moments, needs::Needs, numbers::Numbers, quantiles::Quantiles,
+    scatter::Scatter,
+};
 use crate::decode::MetricType;
 
 /// Members make a set, and a set has members only.
@@ -20,18 +23,8 @@ enum Sketch {
 /// What a window knows of one series: its samples, each counted by its weight (the inverse of its sampling rate).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Accumulator {
-    weight: f64,
-    sum: f64,
-    min: f64,
-    max: f64,
-    last: f64,
-    /// The first of them. Distances from it are summed up, and their squares: squares of the numbers themselves would lose all digits of
-    /// a small spread around a large mean, while from one of the samples it is at most as many times too far as there are samples
-    /// (Chan, Golub, `LeVeque` 1983, "Algorithms for computing the sample variance", shifted data).
-    first: f64,
-    distances: f64,
-    squares: f64,
-    weight_squares: f64,
+    numbers: Numbers,
+    moments: Moments,
     /// What few are asked for.
     sketch: Option<Box<Sketch>>,
     kind: MetricType,
@@ -42,26 +35,19 @@ impl Accumulator {
     /// An empty one.
     #[must_use]
     pub fn new(kind: MetricType, needs: Needs) -> Self {
-        Self {
-            weight: 0.0,
-            sum: 0.0,
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-            last: 0.0,
-            first: 0.0,
-            distances: 0.0,
-            squares: 0.0,
-            weight_squares: 0.0,
-            sketch: None,
-            kind,
-            needs,
-        }
+        Self::of(kind, needs, Numbers::NONE)
     }
 
-    /// Fetches it into the cache.
+    /// Of samples of which no more was asked than what costs nothing.
+    pub(super) fn of(kind: MetricType, needs: Needs, numbers: Numbers) -> Self {
+        Self { numbers, moments: Moments::NONE, sketch: None, kind, needs }
+    }
+
+    /// Fetches it into the cache, whichever of its parts lie on a line of their own.
     #[inline]
     pub(super) fn fetch(&self) {
-        black_box((self.weight, self.needs));
+        self.moments.fetch();
+        black_box((self.numbers.weight, self.needs));
     }
 
     /// Fetches into the cache what adding a set's member will look at.
@@ -76,20 +62,9 @@ impl Accumulator {
     #[inline]
     pub fn add(&mut self, number: f64, weight: f64) {
         if self.needs.moments {
-            if self.is_empty() {
-                self.first = number;
-            }
-            let distance = number - self.first;
-            self.distances += weight * distance;
-            self.squares += weight * distance * distance;
-            self.weight_squares += weight * weight;
+            self.moments.add(&self.numbers, number, weight);
         }
-        self.weight += weight;
-        self.sum += number * weight;
-        // Of finite numbers a processor tells the lesser in one step, unlike `f64::min`.
-        self.min = if number < self.min { number } else { self.min };
-        self.max = if number > self.max { number } else { self.max };
-        self.last = number;
+        self.numbers.add(number, weight);
         if self.needs.quantiles {
             self.add_to_quantiles(number, weight);
         }
@@ -102,7 +77,7 @@ impl Accumulator {
 
     /// Adds a set's member.
     pub fn add_member(&mut self, member: &[u8]) {
-        self.weight += 1.0;
+        self.numbers.add_member();
         if self.needs.cardinality {
             self.distinct().add(member);
         }
@@ -134,7 +109,7 @@ impl Accumulator {
     /// Whether it has no sample.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.weight == 0.0
+        self.numbers.is_empty()
     }
 
     /// The number that the statistic is of these samples. None where there is none: no samples; a single one has no
@@ -147,11 +122,12 @@ impl Accumulator {
         if self.is_empty() {
             return None;
         }
+        let Numbers { weight, sum, min, max, last } = self.numbers;
         let is_set = self.kind == MetricType::Set;
         let number = match statistic {
-            Statistic::Count => self.weight,
+            Statistic::Count => weight,
             Statistic::Rate => {
-                let total = if self.kind == MetricType::Counter { self.sum } else { self.weight };
+                let total = if self.kind == MetricType::Counter { sum } else { weight };
                 total / (interval_ms as f64 / 1000.0)
             }
             Statistic::Cardinality => match self.sketch.as_deref()? {
@@ -159,18 +135,18 @@ impl Accumulator {
                 Sketch::Quantiles(_) => return None,
             },
             _ if is_set => return None,
-            Statistic::Sum => self.sum,
-            Statistic::Mean => self.sum / self.weight,
-            Statistic::Min => self.min,
-            Statistic::Max => self.max,
-            Statistic::Last => self.last,
-            Statistic::Stddev if self.needs.moments && self.weight > 1.0 => {
-                (self.squares() / (self.weight - 1.0)).sqrt()
+            Statistic::Sum => sum,
+            Statistic::Mean => sum / weight,
+            Statistic::Min => min,
+            Statistic::Max => max,
+            Statistic::Last => last,
+            Statistic::Stddev if self.needs.moments && weight > 1.0 => {
+                (self.moments.squares(weight) / (weight - 1.0)).sqrt()
             }
             Statistic::Stddev => return None,
             Statistic::P50 | Statistic::P90 | Statistic::P95 | Statistic::P99 => {
                 let Sketch::Quantiles(quantiles) = self.sketch.as_deref()? else { return None };
-                quantiles.quantile(statistic.quantile()?)?.clamp(self.min, self.max)
+                quantiles.quantile(statistic.quantile()?)?.clamp(min, max)
             }
         };
         Some(number).filter(|n| n.is_finite())
@@ -179,17 +155,7 @@ impl Accumulator {
     /// How its samples scatter; None if nobody asked for their moments.
     #[must_use]
     pub fn scatter(&self) -> Option<Scatter> {
-        (self.needs.moments && self.weight_squares > 0.0).then(|| {
-            let worth = self.weight * self.weight / self.weight_squares;
-            // Weights that say how often a sample counts, not how often it was seen.
-            let freedom = self.weight - self.weight_squares / self.weight;
-            Scatter::new(worth, if worth > 1.0 { self.squares() / freedom } else { 0.0 })
-        })
-    }
-
-    /// The sum of squared distances from the mean.
-    fn squares(&self) -> f64 {
-        (self.squares - self.distances * (self.distances / self.weight)).max(0.0)
+        self.moments.scatter(self.numbers.weight).filter(|_| self.needs.moments)
     }
 
     /// Adds another's samples, which came later.
@@ -198,19 +164,9 @@ impl Accumulator {
             return;
         }
         if self.needs.moments {
-            if self.is_empty() {
-                self.first = other.first;
-            }
-            let away = other.first - self.first;
-            self.squares += other.squares + away * (2.0 * other.distances + away * other.weight);
-            self.distances += other.distances + away * other.weight;
-            self.weight_squares += other.weight_squares;
+            self.moments.merge(&self.numbers, &other.moments, &other.numbers);
         }
-        self.weight += other.weight;
-        self.sum += other.sum;
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
-        self.last = other.last;
+        self.numbers.merge(&other.numbers);
         match other.sketch.as_deref() {
             Some(Sketch::Quantiles(quantiles)) => self.quantiles().merge(quantiles),
             Some(Sketch::Distinct(distinct)) => self.distinct().merge(distinct),

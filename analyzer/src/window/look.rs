@@ -1,5 +1,7 @@
 //! The windows of a source as they stand, for people who ask.
 
+use std::borrow::Cow;
+
 use super::{
     accumulator::Accumulator,
     sink::{SeriesId, Window},
@@ -19,10 +21,10 @@ impl Windows {
 
     /// The windows of a series that still take samples and have some, oldest first.
     #[must_use]
-    pub fn open(&self, id: SeriesId) -> Vec<(Window, &Accumulator)> {
+    pub fn open(&self, id: SeriesId) -> Vec<(Window, Cow<'_, Accumulator>)> {
         let window = |number| numbered(number, self.interval_ms).window;
         let mut open: Vec<_> =
-            self.table.samples(id).map(|(number, samples)| (window(number), samples)).collect();
+            self.table.samples(id).into_iter().map(|(number, samples)| (window(number), samples)).collect();
         open.reverse();
         open
     }

@@ -20,6 +20,16 @@ pub struct Needs {
 }
 
 impl Needs {
+    /// The same in a byte.
+    pub(super) const fn bits(self) -> u8 {
+        self.quantiles as u8 | (self.cardinality as u8) << 1 | (self.moments as u8) << 2
+    }
+
+    /// What [`Self::bits`] told.
+    pub(super) const fn from_bits(bits: u8) -> Self {
+        Self { quantiles: bits & 1 != 0, cardinality: bits & 2 != 0, moments: bits & 4 != 0 }
+    }
+
     /// What this statistic takes.
     #[must_use]
     pub const fn of(statistic: Statistic) -> Self {
@@ -50,6 +60,18 @@ impl BitOr for Needs {
             quantiles: self.quantiles | other.quantiles,
             cardinality: self.cardinality | other.cardinality,
             moments: self.moments | other.moments,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fit_into_a_byte() {
+        for bits in 0..8 {
+            assert_eq!(Needs::from_bits(bits).bits(), bits);
         }
     }
 }

@@ -1,9 +1,14 @@
 //! The windows that are still open, and the samples in them.
 //!
 //! A window holds a cell for each series that has samples in it, in the order in which they first came: a series that is idle takes
-//! none. Each cell says where the series' cell in the window before is, so that a sample that comes late finds its place by these
+//! none. Of most series nobody asks more than what costs nothing: their cells are [`Numbers`], half as large as an [`Accumulator`],
+//! in a column of their own.
+//!
+//! Each cell says where the series' cell in the window before is, so that a sample that comes late finds its place by these
 //! steps back, and each series moves on by its own clock. What a closed window took is used again by the next one that
 //! opens: while traffic stays what it is, nothing is allocated.
+
+use std::{borrow::Cow, hint::black_box};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +16,9 @@ use super::{
     accumulator::{Accumulator, Spare},
     chunked::Chunked,
     needs::Needs,
-    sink::{SeriesId, Window, WindowSink},
+    numbers::Numbers,
 };
-use crate::{decode::MetricType, window::names::Names};
+use crate::decode::MetricType;
 
 /// All windows after one that is open are open.
 const IS_OPEN: &str = "samples are added to open windows only, and a newer cell lies in a newer window";
@@ -30,27 +35,30 @@ pub(super) struct Open {
     cells: Option<Cells>,
     #[serde(skip)]
     sketches: Spare,
-    /// While a window closes: the cells by id.
-    #[serde(skip)]
-    order: Vec<(SeriesId, u32)>,
 }
 
 /// A window's samples.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Cells {
+pub(super) struct Cells {
     /// The window's number since the epoch.
     number: i64,
-    samples: Chunked<Accumulator>,
-    owners: Chunked<Owner>,
+    plain: Column<Numbers>,
+    whole: Column<Accumulator>,
 }
 
-/// Whose a cell is.
+/// A window's cells of one kind.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Column<T> {
+    samples: Chunked<T>,
+    before: Chunked<Before>,
+}
+
+/// A series' cell in the newest window before, if that is still open.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Owner {
-    id: SeriesId,
-    /// The series' cell in the newest window before, if that is still open.
-    before_cell: u32,
-    before_window: i64,
+struct Before {
+    /// So many windows before; [`u32::MAX`] if there is none, or none that is still open after so many.
+    windows: u32,
+    cell: u32,
 }
 
 /// A cell in a window, which may have been closed.
@@ -61,13 +69,131 @@ pub(super) struct Place {
     pub(super) cell: u32,
 }
 
-impl Open {
-    /// The samples in the newest cell of a series, if that is in the window of this number.
+/// What a window knows of a series while it is open.
+pub(super) trait Cell: Sized + 'static {
+    /// Where those of a window are.
+    fn column(cells: &Cells) -> &Column<Self>;
+
+    /// The same, to be changed.
+    fn column_mut(cells: &mut Cells) -> &mut Column<Self>;
+
+    /// An empty one.
+    fn new(kind: MetricType, needs: Needs, sketches: &mut Spare) -> Self;
+
+    /// Adds a finite number that stands for `weight` ≥ 1 samples.
+    fn add(&mut self, number: f64, weight: f64);
+
+    /// Adds a set's member.
+    fn add_member(&mut self, member: &[u8]);
+
+    /// Fetches it into the cache.
+    fn fetch(&self);
+
+    /// All that it knows.
+    fn seen(&self, kind: MetricType, needs: Needs) -> Cow<'_, Accumulator>;
+}
+
+impl Cell for Numbers {
     #[inline]
-    pub(super) fn cell(&mut self, newest: Place, number: i64) -> Option<&mut Accumulator> {
+    fn column(cells: &Cells) -> &Column<Self> {
+        &cells.plain
+    }
+
+    #[inline]
+    fn column_mut(cells: &mut Cells) -> &mut Column<Self> {
+        &mut cells.plain
+    }
+
+    fn new(_: MetricType, _: Needs, _: &mut Spare) -> Self {
+        Self::NONE
+    }
+
+    #[inline]
+    fn add(&mut self, number: f64, weight: f64) {
+        self.add(number, weight);
+    }
+
+    #[inline]
+    fn add_member(&mut self, _: &[u8]) {
+        self.add_member();
+    }
+
+    #[inline]
+    fn fetch(&self) {
+        black_box(self.weight);
+    }
+
+    fn seen(&self, kind: MetricType, needs: Needs) -> Cow<'_, Accumulator> {
+        Cow::Owned(Accumulator::of(kind, needs, *self))
+    }
+}
+
+impl Cell for Accumulator {
+    #[inline]
+    fn column(cells: &Cells) -> &Column<Self> {
+        &cells.whole
+    }
+
+    #[inline]
+    fn column_mut(cells: &mut Cells) -> &mut Column<Self> {
+        &mut cells.whole
+    }
+
+    fn new(kind: MetricType, needs: Needs, sketches: &mut Spare) -> Self {
+        sketches.accumulator(kind, needs)
+    }
+
+    #[inline]
+    fn add(&mut self, number: f64, weight: f64) {
+        self.add(number, weight);
+    }
+
+    #[inline]
+    fn add_member(&mut self, member: &[u8]) {
+        self.add_member(member);
+    }
+
+    #[inline]
+    fn fetch(&self) {
+        self.fetch();
+    }
+
+    fn seen(&self, _: MetricType, _: Needs) -> Cow<'_, Accumulator> {
+        Cow::Borrowed(self)
+    }
+}
+
+impl<T> Default for Column<T> {
+    fn default() -> Self {
+        Self { samples: Chunked::default(), before: Chunked::default() }
+    }
+}
+
+impl<T> Column<T> {
+    fn clear(&mut self) {
+        self.samples.clear();
+        self.before.clear();
+    }
+}
+
+impl Before {
+    fn new(number: i64, before: Place) -> Self {
+        let windows = u32::try_from(number.saturating_sub(before.window)).unwrap_or(u32::MAX);
+        Self { windows, cell: before.cell }
+    }
+
+    fn place(self, number: i64) -> Place {
+        Place { window: number.saturating_sub(i64::from(self.windows)), cell: self.cell }
+    }
+}
+
+impl Open {
+    /// The samples in the newest cell of a series, if that is in the window of this number and had the last sample.
+    #[inline]
+    pub(super) fn cell<T: Cell>(&mut self, newest: Place, number: i64) -> Option<&mut T> {
         let cells = self.windows.get_mut(self.latest)?;
         if newest.window == number && cells.number == number {
-            cells.samples.get_mut(newest.cell as usize)
+            T::column_mut(cells).samples.get_mut(newest.cell as usize)
         } else {
             None
         }
@@ -75,15 +201,14 @@ impl Open {
 
     /// The samples in the newest cell of a series, if the last sample fell into its window.
     #[inline]
-    pub(super) fn latest(&self, newest: Place) -> Option<&Accumulator> {
+    pub(super) fn latest<T: Cell>(&self, newest: Place) -> Option<&T> {
         let cells = self.windows.get(self.latest).filter(|cells| cells.number == newest.window)?;
-        cells.samples.get(newest.cell as usize)
+        T::column(cells).samples.get(newest.cell as usize)
     }
 
     /// Finds or makes the cell of a series in the window of this number, given its newest one.
-    pub(super) fn enter(
+    pub(super) fn enter<T: Cell>(
         &mut self,
-        id: SeriesId,
         newest: Place,
         number: i64,
         kind: MetricType,
@@ -92,41 +217,47 @@ impl Open {
         let (mut after, mut place) = (None, newest);
         while place.window > number {
             after = Some(place);
-            let Owner { before_window: window, before_cell: cell, .. } =
-                self.window(place.window).expect(IS_OPEN).owners[place.cell as usize];
-            place = Place { window, cell };
+            place = self.before::<T>(place).expect(IS_OPEN);
         }
         self.open(number);
         if place.window == number {
             return place;
         }
-        let samples = self.sketches.accumulator(kind, needs);
-        let cells = &mut self.windows[self.latest];
-        let cell = u32::try_from(cells.owners.len()).expect("a cell for each series, whose ids are 32 bits");
-        cells.samples.push(samples);
-        cells.owners.push(Owner { id, before_cell: place.cell, before_window: place.window });
+        let column = T::column_mut(&mut self.windows[self.latest]);
+        let cell =
+            u32::try_from(column.samples.len()).expect("a cell for each series, whose ids are 32 bits");
+        column.samples.push(T::new(kind, needs, &mut self.sketches));
+        column.before.push(Before::new(number, place));
+        let entered = Place { window: number, cell };
         if let Some(after) = after {
-            let owner = &mut self.window(after.window).expect(IS_OPEN).owners[after.cell as usize];
-            (owner.before_window, owner.before_cell) = (number, cell);
+            let cells = self.window_mut(after.window).expect(IS_OPEN);
+            T::column_mut(cells).before[after.cell as usize] = Before::new(after.window, entered);
         }
-        Place { window: number, cell }
+        entered
     }
 
     /// The samples in a cell of an open window.
-    pub(super) fn at(&mut self, place: Place) -> &mut Accumulator {
-        &mut self.window(place.window).expect(IS_OPEN).samples[place.cell as usize]
+    pub(super) fn at<T: Cell>(&mut self, place: Place) -> &mut T {
+        &mut T::column_mut(self.window_mut(place.window).expect(IS_OPEN)).samples[place.cell as usize]
+    }
+
+    /// The samples of a series in one of the windows, given its newest cell.
+    pub(super) fn find<'a, T: Cell>(&self, newest: Place, cells: &'a Cells) -> Option<&'a T> {
+        let mut place = newest;
+        while place.window > cells.number {
+            place = self.before::<T>(place)?;
+        }
+        T::column(cells).samples.get(place.cell as usize).filter(|_| place.window == cells.number)
     }
 
     /// A series' cells, from its newest one back, as far as their windows are open.
-    pub(super) fn back_from(&self, newest: Option<Place>) -> impl Iterator<Item = (i64, &Accumulator)> {
-        let mut next = newest;
+    pub(super) fn back_from<T: Cell>(&self, newest: Place) -> impl Iterator<Item = (i64, &T)> {
+        let mut next = Some(newest);
         std::iter::from_fn(move || {
-            let Place { window, cell } = next?;
-            let place = self.windows.binary_search_by_key(&window, |cells| cells.number).ok()?;
-            let cells = &self.windows[place];
-            let Owner { before_window: window, before_cell, .. } = *cells.owners.get(cell as usize)?;
-            next = Some(Place { window, cell: before_cell });
-            Some((cells.number, cells.samples.get(cell as usize)?))
+            let place = next?;
+            next = self.before::<T>(place);
+            let samples = T::column(self.window(place.window)?).samples.get(place.cell as usize)?;
+            Some((place.window, samples))
         })
     }
 
@@ -140,27 +271,21 @@ impl Open {
         self.windows.last().map(|cells| cells.number)
     }
 
-    /// Hands a window's samples over, in order of id, and forgets them.
-    pub(super) fn close(&mut self, number: i64, window: Window, names: &Names, sink: &mut dyn WindowSink) {
+    /// Forgets a window's samples.
+    pub(super) fn close(&mut self, number: i64) {
         self.sketches.clear();
-        let Ok(place) = self.windows.binary_search_by_key(&number, |cells| cells.number) else {
+        let Some(place) = self.place(number) else {
             // Nothing came: what was kept for more of the same is not needed.
-            (self.cells, self.order, self.sketches) = (None, Vec::new(), Spare::default());
-            sink.closed(window, names, &mut std::iter::empty());
+            (self.cells, self.sketches) = (None, Spare::default());
             return;
         };
         let mut cells = self.windows.remove(place);
         self.latest = self.latest.saturating_sub(1);
-        self.order.clear();
-        self.order.extend(cells.owners.iter().map(|owner| owner.id).zip(0..));
-        self.order.sort_unstable_by_key(|(id, _)| *id);
-        let samples = &cells.samples;
-        sink.closed(window, names, &mut self.order.iter().map(|(id, cell)| (*id, &samples[*cell as usize])));
-        for samples in cells.samples.iter_mut() {
+        for samples in cells.whole.samples.iter_mut() {
             self.sketches.keep(samples);
         }
-        cells.samples.clear();
-        cells.owners.clear();
+        cells.plain.clear();
+        cells.whole.clear();
         self.cells = Some(cells);
     }
 
@@ -176,8 +301,33 @@ impl Open {
         };
     }
 
-    fn window(&mut self, number: i64) -> Option<&mut Cells> {
-        let place = self.windows.binary_search_by_key(&number, |cells| cells.number).ok()?;
+    /// Where the series of a cell was before, if the cell's window is open.
+    fn before<T: Cell>(&self, place: Place) -> Option<Place> {
+        let before = T::column(self.window(place.window)?).before.get(place.cell as usize)?;
+        Some(before.place(place.window))
+    }
+
+    fn place(&self, number: i64) -> Option<usize> {
+        self.windows.binary_search_by_key(&number, |cells| cells.number).ok()
+    }
+
+    /// The window of this number, if it holds a sample.
+    pub(super) fn window(&self, number: i64) -> Option<&Cells> {
+        self.windows.get(self.place(number)?)
+    }
+
+    fn window_mut(&mut self, number: i64) -> Option<&mut Cells> {
+        let place = self.place(number)?;
         self.windows.get_mut(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cells_of_most_series_take() {
+        assert_eq!((size_of::<Numbers>(), size_of::<Before>()), (40, 8));
     }
 }

@@ -1,5 +1,7 @@
 //! Whoever looks at the windows.
 
+use std::borrow::Cow;
+
 use kinetic_api::series::SeriesName;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +34,7 @@ pub trait WindowSink {
         &mut self,
         window: Window,
         names: &Names,
-        values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>,
+        values: &mut dyn Iterator<Item = (SeriesId, Cow<'_, Accumulator>)>,
     );
 
     /// A series is forgotten: it is still in `names`, but its id will be used again.

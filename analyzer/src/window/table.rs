@@ -1,15 +1,17 @@
 //! Where each series stands: the newest window that it has samples in, and a gauge's level.
 
-use std::hint::black_box;
+use std::{borrow::Cow, hint::black_box};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     accumulator::Accumulator,
     chunked::Chunked,
+    names::Names,
     needs::Needs,
-    open::{Open, Place},
-    sink::SeriesId,
+    numbers::Numbers,
+    open::{Cell, Cells, Open, Place},
+    sink::{SeriesId, Window, WindowSink},
 };
 use crate::decode::{
     MetricType,
@@ -31,19 +33,26 @@ struct Slot {
     level: f64,
     /// Where its samples of that window are, if somebody looks at them.
     cell: u32,
+    kind: MetricType,
     look: Look,
+    /// The bits of the [`Needs`] of whoever looks at it.
+    needs: u8,
 }
 
 /// Who looks at a series.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Look {
     /// It is none.
     Free,
     Nobody,
-    Somebody(MetricType, Needs),
+    /// Somebody who asks for no more than what costs nothing: its cells are [`Numbers`].
+    Plain,
+    /// Somebody who asks for more: its cells are [`Accumulator`]s.
+    Whole,
 }
 
-const FREE: Slot = Slot { window: i64::MIN, level: 0.0, cell: 0, look: Look::Free };
+const FREE: Slot =
+    Slot { window: i64::MIN, level: 0.0, cell: 0, kind: MetricType::Counter, look: Look::Free, needs: 0 };
 
 impl Table {
     /// Gives a new series its slot; None if nobody looks at it.
@@ -51,8 +60,8 @@ impl Table {
         while self.slots.len() <= id.0 as usize {
             self.slots.push(FREE);
         }
-        let look = needs.map_or(Look::Nobody, |needs| Look::Somebody(kind, needs));
-        self.slots[id.0 as usize] = Slot { look, ..FREE };
+        let look = needs.map_or(Look::Nobody, |needs| Look::of(kind, needs));
+        self.slots[id.0 as usize] = Slot { kind, look, needs: needs.unwrap_or_default().bits(), ..FREE };
     }
 
     /// Fetches a series' slot into the cache.
@@ -64,23 +73,34 @@ impl Table {
     /// Fetches the cells of a batch into the cache, so that their waits overlap.
     #[inline]
     pub(super) fn fetch_cells(&self, ids: impl Iterator<Item = SeriesId>) {
-        ids.filter_map(|id| self.latest(id)).for_each(Accumulator::fetch);
+        ids.for_each(|id| {
+            let slot = &self.slots[id.0 as usize];
+            match slot.look {
+                Look::Whole => self.fetch_cell::<Accumulator>(slot),
+                Look::Plain => self.fetch_cell::<Numbers>(slot),
+                Look::Nobody | Look::Free => {}
+            }
+        });
+    }
+
+    #[inline]
+    fn fetch_cell<T: Cell>(&self, slot: &Slot) {
+        if let Some(cell) = self.open.latest::<T>(slot.newest()) {
+            cell.fetch();
+        }
     }
 
     /// Fetches into the cache what adding these members of sets will look at.
     #[inline]
     pub(super) fn fetch_members<'a>(&self, members: impl Iterator<Item = (SeriesId, &'a [u8])>) {
         for (id, member) in members {
-            if let Some(cell) = self.latest(id) {
+            let slot = &self.slots[id.0 as usize];
+            if slot.look == Look::Whole
+                && let Some(cell) = self.open.latest::<Accumulator>(slot.newest())
+            {
                 cell.fetch_member(member);
             }
         }
-    }
-
-    #[inline]
-    fn latest(&self, id: SeriesId) -> Option<&Accumulator> {
-        let Slot { window, cell, .. } = self.slots[id.0 as usize];
-        self.open.latest(Place { window, cell })
     }
 
     /// Adds values to a series' window, which must not have been closed. Whether anybody looks at the series.
@@ -88,23 +108,12 @@ impl Table {
     pub(super) fn add(&mut self, id: SeriesId, window: i64, values: Values<'_>, weight: f64) -> bool {
         let Self { slots, open } = self;
         let slot = &mut slots[id.0 as usize];
-        let Look::Somebody(kind, needs) = slot.look else {
-            slot.window = slot.window.max(window);
-            return false;
-        };
-        let newest = Place { window: slot.window, cell: slot.cell };
-        let cell = match open.cell(newest, window) {
-            Some(cell) => cell,
-            None => slot.enter(open, id, window, kind, needs),
-        };
-        match values {
-            Values::One(value) if kind != MetricType::Gauge => cell.add(value.number, weight),
-            Values::Member(member) => cell.add_member(member),
-            _ => {
-                for value in values.numbers() {
-                    let number = if kind == MetricType::Gauge { slot.level(value) } else { value.number };
-                    cell.add(number, weight);
-                }
+        match slot.look {
+            Look::Whole => slot.add::<Accumulator>(open, window, values, weight),
+            Look::Plain => slot.add::<Numbers>(open, window, values, weight),
+            Look::Nobody | Look::Free => {
+                slot.window = slot.window.max(window);
+                return false;
             }
         }
         true
@@ -116,9 +125,13 @@ impl Table {
     }
 
     /// The open windows that hold samples of a series, the newest first.
-    pub(super) fn samples(&self, id: SeriesId) -> impl Iterator<Item = (i64, &Accumulator)> {
-        let watched = self.slots.get(id.0 as usize).filter(|slot| matches!(slot.look, Look::Somebody(..)));
-        self.open.back_from(watched.map(|slot| Place { window: slot.window, cell: slot.cell }))
+    pub(super) fn samples(&self, id: SeriesId) -> Vec<(i64, Cow<'_, Accumulator>)> {
+        let Some(slot) = self.slots.get(id.0 as usize) else { return Vec::new() };
+        match slot.look {
+            Look::Whole => slot.back::<Accumulator>(&self.open),
+            Look::Plain => slot.back::<Numbers>(&self.open),
+            Look::Nobody | Look::Free => Vec::new(),
+        }
     }
 
     /// The windows that hold samples.
@@ -126,9 +139,19 @@ impl Table {
         &self.open
     }
 
-    /// The windows that hold samples, to be closed.
-    pub(super) fn open_mut(&mut self) -> &mut Open {
-        &mut self.open
+    /// Hands the samples of the window of this number over, in order of id, and forgets them.
+    pub(super) fn close(&mut self, number: i64, window: Window, names: &Names, sink: &mut dyn WindowSink) {
+        let Self { slots, open } = self;
+        if let Some(cells) = open.window(number) {
+            let mut samples = (0..)
+                .map(SeriesId)
+                .zip(slots.iter())
+                .filter_map(|(id, slot)| Some((id, slot.samples(open, cells)?)));
+            sink.closed(window, names, &mut samples);
+        } else {
+            sink.closed(window, names, &mut std::iter::empty());
+        }
+        open.close(number);
     }
 
     /// Frees the slots of series whose newest window is before `window`, and says which; all windows before it must have
@@ -145,27 +168,78 @@ impl Table {
     }
 }
 
+impl Look {
+    /// Of one who asks for this of a series of this type: sets have members only, and only they have.
+    fn of(kind: MetricType, needs: Needs) -> Self {
+        match kind {
+            MetricType::Set if needs.cardinality => Self::Whole,
+            MetricType::Set => Self::Plain,
+            _ if needs.quantiles || needs.moments => Self::Whole,
+            _ => Self::Plain,
+        }
+    }
+}
+
 impl Slot {
+    #[inline]
+    fn newest(&self) -> Place {
+        Place { window: self.window, cell: self.cell }
+    }
+
+    /// Adds values to the series' window of this number.
+    #[inline]
+    fn add<T: Cell>(&mut self, open: &mut Open, window: i64, values: Values<'_>, weight: f64) {
+        let cell = match open.cell::<T>(self.newest(), window) {
+            Some(cell) => cell,
+            None => self.enter(open, window),
+        };
+        match values {
+            Values::One(value) => cell.add(self.number(value), weight),
+            Values::Member(member) => cell.add_member(member),
+            Values::Packed(_) => values.numbers().for_each(|value| cell.add(self.number(value), weight)),
+        }
+    }
+
     /// Where samples go that do not belong to the series' newest cell.
     #[cold]
-    fn enter<'a>(
-        &mut self,
-        open: &'a mut Open,
-        id: SeriesId,
-        window: i64,
-        kind: MetricType,
-        needs: Needs,
-    ) -> &'a mut Accumulator {
-        let newest = Place { window: self.window, cell: self.cell };
-        let place = open.enter(id, newest, window, kind, needs);
+    fn enter<'a, T: Cell>(&mut self, open: &'a mut Open, window: i64) -> &'a mut T {
+        let newest = self.newest();
+        let place = open.enter::<T>(newest, window, self.kind, self.needs());
         if newest.window < window {
             (self.window, self.cell) = (window, place.cell);
         }
         open.at(place)
     }
 
-    /// The level that a gauge's value leads to.
-    fn level(&mut self, value: Value) -> f64 {
+    /// What an open window knows of the series.
+    fn samples<'a>(&self, open: &'a Open, cells: &'a Cells) -> Option<Cow<'a, Accumulator>> {
+        match self.look {
+            Look::Whole => self.seen::<Accumulator>(open, cells),
+            Look::Plain => self.seen::<Numbers>(open, cells),
+            Look::Nobody | Look::Free => None,
+        }
+    }
+
+    fn seen<'a, T: Cell>(&self, open: &'a Open, cells: &'a Cells) -> Option<Cow<'a, Accumulator>> {
+        Some(open.find::<T>(self.newest(), cells)?.seen(self.kind, self.needs()))
+    }
+
+    /// What the open windows know of the series, the newest first.
+    fn back<'a, T: Cell>(&self, open: &'a Open) -> Vec<(i64, Cow<'a, Accumulator>)> {
+        let cells = open.back_from::<T>(self.newest());
+        cells.map(|(window, cell)| (window, cell.seen(self.kind, self.needs()))).collect()
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::from_bits(self.needs)
+    }
+
+    /// The number that a value means: of a gauge it is the level that the value leads to.
+    #[inline]
+    fn number(&mut self, value: Value) -> f64 {
+        if self.kind != MetricType::Gauge {
+            return value.number;
+        }
         self.level =
             if value.signed { (self.level + value.number).clamp(f64::MIN, f64::MAX) } else { value.number };
         self.level

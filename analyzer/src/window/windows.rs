@@ -459,7 +459,7 @@ impl Windows {
     fn report(&mut self, number: i64, sink: &mut dyn WindowSink) {
         self.counters.windows_closed += 1;
         let window = numbered(number, self.interval_ms).window;
-        self.table.open_mut().close(number, window, self.registry.names(), sink);
+        self.table.close(number, window, self.registry.names(), sink);
     }
 
     /// Looking at every series is dear, so idle ones are found up to a sixteenth of their time late.

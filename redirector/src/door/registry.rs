@@ -9,7 +9,6 @@ use axum::{
     Json, Router,
     extract::{ConnectInfo, Path, Query, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
     routing::{get, put},
 };
 use jiff::Timestamp;
@@ -39,8 +38,11 @@ enum Scope {
     Only(String),
 }
 
-fn scope(door: &Door, asker: &Asker) -> Result<Scope, Response> {
-    let refused = |text: String| (StatusCode::FORBIDDEN, text + "\n").into_response();
+/// Why an answer is none.
+type Refused = (StatusCode, String);
+
+fn scope(door: &Door, asker: &Asker) -> Result<Scope, Refused> {
+    let refused = |text: String| (StatusCode::FORBIDDEN, text + "\n");
     let peer = match &asker.peer {
         Some(Ok(peer)) => peer,
         Some(Err(error)) => return Err(refused(error.to_string())),
@@ -63,14 +65,14 @@ fn scope(door: &Door, asker: &Asker) -> Result<Scope, Response> {
 async fn registry(
     State(door): State<Arc<Door>>,
     ConnectInfo(asker): ConnectInfo<Asker>,
-    Query(asked): Query<Asked>,
-) -> Result<Json<Registry>, Response> {
-    let customer = match (scope(&door, &asker)?, asked.customer) {
-        (Scope::All, asked) => asked,
+    Query(query): Query<Asked>,
+) -> Result<Json<Registry>, Refused> {
+    let customer = match (scope(&door, &asker)?, query.customer) {
+        (Scope::All, customer) => customer,
         (Scope::Only(own), None) => Some(own),
-        (Scope::Only(own), Some(asked)) if asked == own => Some(own),
+        (Scope::Only(own), Some(other)) if other == own => Some(own),
         (Scope::Only(own), Some(_)) => {
-            return Err((StatusCode::FORBIDDEN, format!("ask about {own} only\n")).into_response());
+            return Err((StatusCode::FORBIDDEN, format!("ask about {own} only\n")));
         }
     };
     Ok(Json(view(&door, customer.as_deref(), Timestamp::now())))
@@ -81,28 +83,28 @@ async fn hold(
     ConnectInfo(asker): ConnectInfo<Asker>,
     Path(customer): Path<String>,
     Json(hold): Json<Hold>,
-) -> Result<StatusCode, Response> {
+) -> Result<StatusCode, Refused> {
     let Scope::All = scope(&door, &asker)? else {
-        return Err((StatusCode::FORBIDDEN, "the operator or the console may do that\n").into_response());
+        return Err((StatusCode::FORBIDDEN, "the operator or the console may do that\n".to_owned()));
     };
     if door.hold(&customer, hold) {
         tracing::info!(target: "kinetic::audit", customer, ?hold, address = %asker.address, "a customer is held up, or goes on");
         Ok(StatusCode::NO_CONTENT)
     } else {
-        Err((StatusCode::NOT_FOUND, format!("customer {customer} is not served here\n")).into_response())
+        Err((StatusCode::NOT_FOUND, format!("customer {customer} is not served here\n")))
     }
 }
 
 fn view(door: &Door, customer: Option<&str>, now: Timestamp) -> Registry {
-    let asked = |name: &str| customer.is_none_or(|customer| customer == name);
+    let meant = |name: &str| customer.is_none_or(|customer| customer == name);
     let connections = door.connections();
-    let identities = door.attendance().all(now).into_iter().filter(|(_, seen, _)| asked(&seen.customer));
-    let customers = door.accounts().all().into_iter().filter(|(name, _)| asked(name));
+    let identities = door.attendance().all(now).into_iter().filter(|(_, seen, _)| meant(&seen.customer));
+    let customers = door.accounts().all().into_iter().filter(|(name, _)| meant(name));
     Registry {
         time: now,
         connections: connections
             .iter()
-            .filter(|live| asked(&live.customer))
+            .filter(|live| meant(&live.customer))
             .map(|live| connection(live))
             .collect(),
         identities: identities

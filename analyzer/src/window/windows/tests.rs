@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use kinetic_api::statistic::Statistic;
 use proptest::prelude::*;
@@ -29,9 +29,9 @@ impl WindowSink for Log {
         &mut self,
         window: Window,
         _: &Names,
-        values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>,
+        values: &mut dyn Iterator<Item = (SeriesId, Cow<'_, Accumulator>)>,
     ) {
-        let values: Vec<_> = values.map(|(id, a)| (id, a.clone())).collect();
+        let values: Vec<_> = values.map(|(id, a)| (id, a.into_owned())).collect();
         assert!(values.is_sorted_by(|a, b| a.0 < b.0), "in order of id, none twice");
         let named = values.into_iter().map(|(id, a)| (self.names[&id].clone(), a)).collect();
         self.closed.push((window, named));

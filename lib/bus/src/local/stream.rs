@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 const MAX_LAG_MESSAGES: u64 = 50_000;
 /// Publishing waits while a reader is this many bytes behind.
 const MAX_LAG_BYTES: u64 = 8 * 1024 * 1024;
-/// A log keeps this many bytes at most.
-const MAX_BYTES: u64 = 8 * 1024 * 1024;
+/// A log keeps this many bytes at most, unless a reader has not read them.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// How many messages a reader takes under one lock.
 const BATCH: usize = 256;
 

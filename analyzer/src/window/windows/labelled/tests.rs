@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use kinetic_api::{plan::OriginRule, series::SeriesName, statistic::Statistic};
 
@@ -30,7 +30,7 @@ impl WindowSink for Log {
         &mut self,
         window: Window,
         _: &Names,
-        values: &mut dyn Iterator<Item = (SeriesId, &Accumulator)>,
+        values: &mut dyn Iterator<Item = (SeriesId, Cow<'_, Accumulator>)>,
     ) {
         for (id, accumulator) in values {
             let (name, kind) = &self.names[&id];
