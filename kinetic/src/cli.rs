@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arc::ArcArgs, backtest::BacktestArgs, enroll, generate::GenerateArgs, incidents::IncidentsArgs,
-    pki::PkiArgs, redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, sidecar::SidecarArgs,
-    validate::ValidateArgs,
+    arc::ArcArgs, backtest::BacktestArgs, clients::ClientsArgs, enroll, generate::GenerateArgs,
+    incidents::IncidentsArgs, pki::PkiArgs, redirector::RedirectorArgs, role, run::RunArgs,
+    series::SeriesArgs, sidecar::SidecarArgs, validate::ValidateArgs,
 };
 
 /// Finds the one odd host in the metrics that your machines already send, and mails the right people once.
@@ -44,6 +44,8 @@ pub(crate) enum Command {
     ///
     /// Every part of Kinetic, and every client, proves who it is by a certificate. On Kubernetes the operator issues them; without it, this does.
     Pki(PkiArgs),
+    /// Show who is connected: since when, from where, how fast.
+    Clients(ClientsArgs),
     /// Make the tokens that machines enrol with.
     Token(enroll::token::TokenArgs),
     /// Get a certificate for this machine: the key is made here and stays here.

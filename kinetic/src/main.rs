@@ -4,6 +4,7 @@ mod admin;
 mod arc;
 mod backtest;
 mod cli;
+mod clients;
 mod enroll;
 mod generate;
 mod incidents;
@@ -66,6 +67,7 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Series(args) => series::run(&args).await,
         Command::Arc(args) => arc::run(args).await,
         Command::Pki(args) => pki::run(args),
+        Command::Clients(args) => clients::run(&args).await,
         Command::Token(args) => enroll::token::run(&args),
         Command::Enroll(args) => enroll::machine::run(args).await,
         Command::Enrollments(args) => enroll::decide::list(&args).await,

@@ -29,6 +29,9 @@ struct Run {
     cpu: f64,
 }
 
+/// What is compared.
+type Figure = fn(&Run) -> f64;
+
 /// Throughput and added latency by message size.
 pub fn rows() -> anyhow::Result<Vec<Row>> {
     Runtime::new().context("a tokio runtime")?.block_on(async {
@@ -54,9 +57,10 @@ async fn throughput(rooms: &Rooms, size: usize, name: &str) -> anyhow::Result<Ve
         }
         direct.push(send(&rooms.direct(), None, size).await.context("direct")?);
     }
-    let of = |runs: &[Run], figure: fn(&Run) -> f64| median(runs.iter().map(figure).collect());
-    let (speed, cpu): (fn(&Run) -> f64, fn(&Run) -> f64) = (|run| run.messages_per_second, |run| run.cpu);
-    let ratio = |figure: fn(&Run) -> f64| {
+    let of = |runs: &[Run], figure: Figure| median(runs.iter().map(figure).collect());
+    let speed: Figure = |run| run.messages_per_second;
+    let cpu: Figure = |run| run.cpu;
+    let ratio = |figure: Figure| {
         if theirs.is_empty() {
             return f64::NAN;
         }
@@ -102,7 +106,7 @@ async fn send(target: &Target, pid: Option<u32>, size: usize) -> anyhow::Result<
     let messages = messages as f64;
     Ok(Run {
         messages_per_second: messages / start.elapsed().as_secs_f64(),
-        cpu: (cpu(pid)? - before).as_secs_f64() * 1e6 / messages,
+        cpu: cpu(pid)?.saturating_sub(before).as_secs_f64() * 1e6 / messages,
     })
 }
 

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LONGEST: usize = 64 << 20;
 
 /// A server, and how it is believed.
-pub(super) struct Server {
+pub(crate) struct Server {
     url: Url,
     tls: Arc<ClientConfig>,
 }
@@ -31,11 +31,11 @@ pub(super) struct Server {
 /// An answer that is no success.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {}", .0.title, .0.detail)]
-pub(super) struct Refused(pub(super) Problem);
+pub(crate) struct Refused(pub(super) Problem);
 
 impl Server {
     /// A server that the authorities in this file vouch for; to which we show this certificate, if any.
-    pub(super) fn new(url: Url, trust: &Path, identity: Option<ClientIdentity>) -> anyhow::Result<Self> {
+    pub(crate) fn new(url: Url, trust: &Path, identity: Option<ClientIdentity>) -> anyhow::Result<Self> {
         check(&url)?;
         let bundle = std::fs::read(trust).with_context(|| trust.display().to_string())?;
         // An authority of ours says who the front door is, wherever it is reached; others' servers are known by their names.
@@ -45,16 +45,16 @@ impl Server {
         Ok(Self { url, tls })
     }
 
-    pub(super) fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, wait: Duration) -> anyhow::Result<T> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, wait: Duration) -> anyhow::Result<T> {
         let request = Request::get(path).body(Full::default())?;
         json(&send(&self.url, Arc::clone(&self.tls), request, wait).await?)
     }
 
-    pub(super) async fn post<T: DeserializeOwned>(
+    pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         token: Option<&str>,
@@ -73,7 +73,7 @@ impl Server {
 }
 
 /// The certificate (PEM) of the authority with this fingerprint, as the server gives it. Nothing else of the server is believed.
-pub(super) async fn discover(url: &Url, pin: Fingerprint) -> anyhow::Result<String> {
+pub(crate) async fn discover(url: &Url, pin: Fingerprint) -> anyhow::Result<String> {
     check(url)?;
     let request = Request::get(TRUST).body(Full::default())?;
     let bundle = send(url, discovery::believing_anybody()?, request, Duration::ZERO).await?;

@@ -1,6 +1,6 @@
 //! Enrolment from the command line: tokens ([`token`]), machines ([`machine`]), people ([`decide`]).
 
-mod client;
+pub(crate) mod client;
 pub(crate) mod decide;
 mod files;
 pub(crate) mod machine;

@@ -35,6 +35,9 @@ pub(super) struct Config {
     /// Where its own connections are told of, over HTTPS, to the operator, the console and controllers.
     #[serde(default)]
     pub(super) registry: Option<SocketAddr>,
+    /// Where machines' requests for certificates are taken in; whoever signs looks into the folder.
+    #[serde(default)]
+    pub(super) enroll: Option<EnrollConfig>,
     /// Who the front door is, and whom it lets in.
     tls: TlsConfig,
     /// What the passwords of roles follow from.
@@ -63,6 +66,13 @@ struct TlsConfig {
     certificate: PathBuf,
     key: PathBuf,
     trust: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct EnrollConfig {
+    pub(super) listen: SocketAddr,
+    folder: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
@@ -171,6 +181,11 @@ impl Settings {
     /// The files that hold the resources.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         self.config.files.iter().map(|file| self.path(file)).collect()
+    }
+
+    /// The folder of requests for certificates, and the authorities that machines are given to trust.
+    pub(super) fn enrollment(&self, enroll: &EnrollConfig) -> (PathBuf, PathBuf) {
+        (self.path(&enroll.folder), self.path(&self.config.tls.trust))
     }
 
     /// The folder of API keys.

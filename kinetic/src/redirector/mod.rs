@@ -6,9 +6,11 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
+use kinetic_enroll::FolderStore;
 use kinetic_pki::TlsMetrics;
 use kinetic_redirector::{
     door::{Brokers, Door, DoorMetrics, api_keys::ApiKeys, registry, routes::Routes},
+    enroll::{Intake, IntakeMetrics, IntakeSettings},
     https,
 };
 use kinetic_resources::Snapshot;
@@ -46,6 +48,8 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
     let (tls_metrics, metrics) = (TlsMetrics::default(), DoorMetrics::default());
     tls_metrics.register(&mut counters);
     metrics.register(&mut counters);
+    let enrolling = IntakeMetrics::default();
+    enrolling.register(&mut counters);
     let brokers = settings.brokers(&tls_metrics)?;
     let trust_domain = settings.trust_domain()?;
     let tls = settings.server(&tls_metrics)?;
@@ -68,6 +72,16 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
         let bound = admin.serve(address, stop.clone()).await;
         let bound = bound.with_context(|| format!("admin: {address}: cannot listen"))?;
         info!(address = %bound, "serving /healthz, /readyz and /metrics");
+    }
+    if let Some(enroll) = &settings.config.enroll {
+        let (folder, trust) = settings.enrollment(enroll);
+        let store = FolderStore::open(&folder).context("enroll.folder")?;
+        let listener = TcpListener::bind(enroll.listen)
+            .await
+            .with_context(|| format!("enroll.listen: {}: cannot listen", enroll.listen))?;
+        info!(address = %listener.local_addr()?, "taking requests for certificates");
+        let intake = Intake::new(store, trust, IntakeSettings::default(), enrolling);
+        tokio::spawn(intake.serve(listener, tls.clone(), stop.clone()));
     }
     if let Some(address) = settings.config.registry {
         let listener = TcpListener::bind(address)

@@ -12,6 +12,12 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use kinetic_api::{resources::Customer, role::Role};
 use kinetic_bus::Admin;
+use kinetic_enroll::{
+    FolderStore,
+    metrics::SignerMetrics,
+    rules::Rulebook,
+    signer::{Signer, SignerSettings},
+};
 use kinetic_pki::{
     Client, ClientAuth, ClientFiles, Files, Leaf, Peer, PrivateKey, Server, ServerIdentity, Subject,
     TlsMetrics, Trust,
@@ -19,16 +25,19 @@ use kinetic_pki::{
     folder::{Folder, FolderError, HandedOut, file_name},
     material::Pem,
 };
-use kinetic_redirector::door::{
-    Brokers, Door, DoorMetrics, DoorSettings,
-    broker::{Broker, Node},
-    credentials::Credentials,
-    routes::{PlacementBrokers, Routes},
+use kinetic_redirector::{
+    door::{
+        Brokers, Door, DoorMetrics, DoorSettings,
+        broker::{Broker, Node},
+        credentials::Credentials,
+        routes::{PlacementBrokers, Routes},
+    },
+    enroll::{Intake, IntakeMetrics, IntakeSettings},
 };
 use kinetic_resources::Snapshot;
 use prometheus_client::registry::Registry;
 use rand::RngExt;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use url::Url;
@@ -58,6 +67,10 @@ pub(crate) struct Amqps {
     trust_domain: String,
     /// The users that have been made: vhost, role and profile.
     users: Mutex<BTreeSet<(String, Role)>>,
+    /// By which machines get certificates.
+    rules: watch::Sender<Arc<Rulebook>>,
+    /// What the front door shows of itself.
+    tls: Server,
 }
 
 impl Amqps {
@@ -109,7 +122,9 @@ impl Amqps {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("--amqps {address}: cannot listen"))?;
         let amqps = Self {
-            door: Door::new(DoorSettings::default(), tls, credentials, metrics),
+            door: Door::new(DoorSettings::default(), tls.clone(), credentials, metrics),
+            rules: watch::Sender::default(),
+            tls,
             trust_domain: folder.authority()?.trust_domain().to_string(),
             folder,
             address: listener.local_addr()?,
@@ -149,6 +164,7 @@ impl Amqps {
             .map(|(region, provider)| PlacementBrokers { region, provider, brokers: vec![BROKER.to_owned()] })
             .collect();
         let customers = snapshot.customers.iter().map(|entry| &entry.resource);
+        self.rules.send_replace(Arc::new(Rulebook::of(customers.clone())));
         let topologies = snapshot.topologies.iter().map(|entry| &entry.resource);
         let routes = Routes::new(&self.trust_domain, &placements, customers, topologies);
         self.door.lead(routes, Brokers::from([(BROKER.to_owned(), Arc::clone(&self.broker))]));
@@ -176,6 +192,31 @@ impl Amqps {
             renewed(&self.folder, &Leaf::new(subject, lifetime), Timestamp::now())?;
         }
         Ok(())
+    }
+
+    /// Takes machines' requests for certificates, and signs what the rules and people let through, until stopped.
+    pub(crate) async fn enroll(
+        &self,
+        address: SocketAddr,
+        data: &Path,
+        registry: &mut Registry,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<SocketAddr> {
+        let store = FolderStore::open(data)?;
+        let (signing, taking) = (SignerMetrics::default(), IntakeMetrics::default());
+        signing.register(registry);
+        taking.register(registry);
+        let rules = self.rules.subscribe();
+        let signer =
+            Signer::new(store.clone(), self.folder.clone(), rules, SignerSettings::default(), signing);
+        let trust = self.folder.issued().join("trust.crt");
+        let intake = Intake::new(store, trust, IntakeSettings::default(), taking);
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("--enroll {address}: cannot listen"))?;
+        let bound = listener.local_addr()?;
+        tokio::spawn(signer.run(stop.clone()));
+        tokio::spawn(intake.serve_deciding(listener, self.tls.clone(), stop.clone()));
+        Ok(bound)
     }
 
     /// Takes connections until stopped; renews the front door's own certificate.

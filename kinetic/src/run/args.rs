@@ -54,6 +54,10 @@ pub(crate) struct RunArgs {
     /// certificates are made under --data (pki/issued).
     #[arg(long, value_name = "ADDR", env = "KINETIC_AMQPS")]
     pub(crate) amqps: Option<SocketAddr>,
+    /// Where machines ask for certificates by HTTPS (`kinetic enroll`), such as `0.0.0.0:5680`; tokens, requests and decisions lie under
+    /// --data.  [default: off]
+    #[arg(long, value_name = "ADDR", env = "KINETIC_ENROLL", requires = "amqps")]
+    pub(crate) enroll: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) mail: MailArgs,
     /// Where /healthz, /readyz and /metrics are served.  [default: 127.0.0.1:8181; off with --once]

@@ -86,7 +86,12 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let front_door = match args.amqps {
         Some(address) => {
             let (amqp, admin) = (args.amqp.as_deref(), args.amqp_admin.as_deref());
-            Some(Amqps::listen(address, &args.data, amqp, admin, &mut registry).await?)
+            let (amqps, listener) = Amqps::listen(address, &args.data, amqp, admin, &mut registry).await?;
+            if let Some(address) = args.enroll {
+                let bound = amqps.enroll(address, &args.data, &mut registry, &stop).await?;
+                info!(address = %bound, "taking requests for certificates");
+            }
+            Some((amqps, listener))
         }
         None => None,
     };

@@ -1,7 +1,7 @@
 //! A sidecar's configuration: the file, with flags over it.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -125,10 +125,9 @@ impl Settings {
                 None => field.map(|text| place.parsed(&text, name)).transpose()?,
             })
         };
-        let default = Listen::At("127.0.0.1:8125".parse().expect("a literal address"));
-        let statsd = address(listen(args.statsd, file.statsd, "statsd")?.unwrap_or(default));
-        let default = Listen::At("127.0.0.1:5672".parse().expect("a literal address"));
-        let amqp = address(listen(args.amqp, file.amqp, "amqp")?.unwrap_or(default));
+        let local = |port| Listen::At((Ipv4Addr::LOCALHOST, port).into());
+        let statsd = address(listen(args.statsd, file.statsd, "statsd")?.unwrap_or(local(8125)));
+        let amqp = address(listen(args.amqp, file.amqp, "amqp")?.unwrap_or(local(5672)));
         let admin = listen(args.admin, file.admin, "admin")?.and_then(address);
         let peer = whose(&certificate)?;
         let origin = match (args.origin, file.origin) {

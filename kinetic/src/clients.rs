@@ -1,0 +1,225 @@
+//! `kinetic clients`: who is connected, by the registries of the front doors.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+use kinetic_api::registry::{Connection, Presence, Registry, Seen};
+use kinetic_pki::ClientIdentity;
+use serde::Serialize;
+use url::Url;
+
+use crate::enroll::client::Server;
+
+/// Two looks this far apart tell the rate.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// Who is connected now, since when, from where, how fast it sends, and when its certificate ends; and who was.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  kinetic clients --server https://redirector-0.example:5680 --server https://redirector-1.example:5680 \\\n      --cert ann.crt --key ann.key --ca trust.crt --customer acme"
+)]
+pub(crate) struct ClientsArgs {
+    /// A front door's registry (its `registry` setting); several are merged.
+    #[arg(long, value_name = "URL", required = true, num_args = 1.., env = "KINETIC_REGISTRY", value_delimiter = ',')]
+    server: Vec<Url>,
+    /// A certificate of the operator, the console, or of a customer's control (…/control/NAME), which sees its own customer.
+    #[arg(long, value_name = "FILE", env = "KINETIC_CERT")]
+    cert: PathBuf,
+    /// The certificate's key.
+    #[arg(long, value_name = "FILE", env = "KINETIC_KEY")]
+    key: PathBuf,
+    /// The authority that vouches for the servers.
+    #[arg(long, value_name = "FILE", env = "KINETIC_CA")]
+    ca: PathBuf,
+    /// This customer's only.
+    #[arg(long, value_name = "NAME")]
+    customer: Option<String>,
+    /// One JSON object for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What all front doors tell.
+#[derive(Debug, PartialEq, Serialize)]
+struct Merged {
+    connections: Vec<Rated>,
+    identities: Vec<Seen>,
+}
+
+/// A connection, and how fast it sends.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rated {
+    #[serde(flatten)]
+    connection: Connection,
+    messages_per_second: f64,
+}
+
+/// Asks, and prints.
+pub(crate) async fn run(args: &ClientsArgs) -> anyhow::Result<ExitCode> {
+    let identity = ClientIdentity { certificate: args.cert.clone(), key: args.key.clone() };
+    let servers = args
+        .server
+        .iter()
+        .map(|url| Server::new(url.clone(), &args.ca, Some(identity.clone())))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let before = ask(&servers, args.customer.as_deref()).await?;
+    tokio::time::sleep(BETWEEN).await;
+    let merged = merged(&before, ask(&servers, args.customer.as_deref()).await?);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&merged)?);
+    } else {
+        print!("{}", table(&merged));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(servers: &[Server], customer: Option<&str>) -> anyhow::Result<Vec<Registry>> {
+    let path =
+        customer.map_or_else(|| "/v1/registry".to_owned(), |name| format!("/v1/registry?customer={name}"));
+    let mut all = Vec::new();
+    for server in servers {
+        let registry = server.get(&path, Duration::ZERO).await;
+        all.push(registry.with_context(|| format!("--server {}", server.url()))?);
+    }
+    Ok(all)
+}
+
+fn merged(before: &[Registry], now: Vec<Registry>) -> Merged {
+    let mut connections = Vec::new();
+    let mut identities: BTreeMap<String, Seen> = BTreeMap::new();
+    for (before, now) in before.iter().zip(now) {
+        let seconds = now.time.duration_since(before.time).as_secs_f64();
+        for connection in now.connections {
+            let same =
+                |other: &&Connection| other.address == connection.address && other.since == connection.since;
+            let sent = before.connections.iter().find(same).map(|known| connection.messages - known.messages);
+            let messages_per_second = sent.map_or(0.0, |sent| sent as f64 / seconds);
+            connections.push(Rated { connection, messages_per_second });
+        }
+        for seen in now.identities {
+            match identities.get_mut(&seen.identity) {
+                None => {
+                    identities.insert(seen.identity.clone(), seen);
+                }
+                Some(known) => {
+                    known.connections += seen.connections;
+                    known.last_seen = known.last_seen.max(seen.last_seen);
+                    if rank(seen.presence) > rank(known.presence) {
+                        known.presence = seen.presence;
+                    }
+                }
+            }
+        }
+    }
+    connections.sort_by(|a, b| {
+        (&a.connection.identity, a.connection.since).cmp(&(&b.connection.identity, b.connection.since))
+    });
+    Merged { connections, identities: identities.into_values().collect() }
+}
+
+/// What counts where several front doors see somebody differently.
+fn rank(presence: Presence) -> u8 {
+    match presence {
+        Presence::Offline => 0,
+        Presence::Idle => 1,
+        Presence::Online => 2,
+        Presence::Flapping => 3,
+        Presence::Duplicate => 4,
+    }
+}
+
+fn table(merged: &Merged) -> String {
+    let time = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    let mut rows = vec![
+        ["IDENTITY", "PRESENCE", "SINCE", "ADDRESS", "VERSION", "MESSAGES/S", "CERTIFICATE ENDS"]
+            .map(str::to_owned),
+    ];
+    for seen in &merged.identities {
+        let presence = format!("{:?}", seen.presence).to_lowercase();
+        let own = merged.connections.iter().filter(|rated| rated.connection.identity == seen.identity);
+        let before = rows.len();
+        rows.extend(own.map(|Rated { connection, messages_per_second }| {
+            [
+                short(&seen.identity).to_owned(),
+                presence.clone(),
+                time(connection.since),
+                connection.address.clone(),
+                connection.version.clone().unwrap_or_default(),
+                format!("{messages_per_second:.1}"),
+                connection.not_after.map(time).unwrap_or_default(),
+            ]
+        }));
+        if rows.len() == before {
+            let last = format!("last seen {}", time(seen.last_seen));
+            let none = String::new;
+            rows.push([short(&seen.identity).to_owned(), presence, last, none(), none(), none(), none()]);
+        }
+    }
+    let widths: Vec<usize> =
+        (0..7).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Without scheme and trust domain, which are the same for all.
+fn short(identity: &str) -> &str {
+    identity
+        .strip_prefix("spiffe://")
+        .and_then(|rest| rest.find('/').map(|at| &rest[at..]))
+        .unwrap_or(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(seconds: i64, messages: u64, presence: Presence) -> Registry {
+        let time = Timestamp::from_second(1_700_000_000 + seconds).unwrap();
+        let text = serde_json::json!({
+            "time": time,
+            "connections": [{
+                "identity": "spiffe://kinetic.local/customers/acme/clients/web", "customer": "acme", "role": "clients/web",
+                "address": "10.0.0.1:4000", "since": "2023-11-14T22:00:00Z", "version": "pika 1.3", "messages": messages,
+                "bytes": 0, "deliveredMessages": 0, "deliveredBytes": 0, "notAfter": "2024-01-01T00:00:00Z",
+            }],
+            "identities": [
+                {"identity": "spiffe://kinetic.local/customers/acme/clients/web", "customer": "acme", "presence": presence,
+                 "connections": 1, "lastSeen": time},
+                {"identity": "spiffe://kinetic.local/customers/acme/clients/db", "customer": "acme", "presence": "offline",
+                 "connections": 0, "lastSeen": time},
+            ],
+            "customers": [],
+        });
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn registries_are_merged_and_rates_told() {
+        let before = [registry(0, 100, Presence::Idle), registry(0, 5, Presence::Idle)];
+        let now = vec![registry(2, 300, Presence::Idle), registry(1, 5, Presence::Duplicate)];
+        let merged = merged(&before, now);
+        let rates: Vec<f64> = merged.connections.iter().map(|rated| rated.messages_per_second).collect();
+        assert_eq!(rates, [100.0, 0.0]);
+        assert_eq!(
+            (merged.identities[1].presence, merged.identities[1].connections),
+            (Presence::Duplicate, 2)
+        );
+        let table = table(&merged);
+        assert!(
+            table.contains("/customers/acme/clients/web  duplicate  2023-11-14 22:00:00Z  10.0.0.1:4000"),
+            "{table}"
+        );
+        assert!(table.contains("/customers/acme/clients/db   offline    last seen"), "{table}");
+    }
+}
