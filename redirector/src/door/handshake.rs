@@ -45,8 +45,6 @@ pub enum Stage {
     Opening {
         /// The method that would be refused.
         cause: (u16, u16),
-        /// Whether the client said that it takes a Close that refuses it.
-        takes_refusals: bool,
     },
 }
 
@@ -94,7 +92,7 @@ pub async fn welcome(
     let payload = client.method().await?;
     let Method::StartOk(ok) = read(&payload)? else { return Err(unexpected(&payload)) };
     let announced = Announced::read(ok.client_properties).map_err(Refusal::from)?;
-    *stage = Stage::Opening { cause: (10, 11), takes_refusals: announced.takes_refusals };
+    *stage = Stage::Opening { cause: (10, 11) };
     let mut way = way?;
     let who = if let Some(peer) = peer {
         sasl::agrees(&peer.identity, ok.mechanism, ok.response)?;
@@ -121,12 +119,12 @@ pub async fn welcome(
 
     let payload = client.method().await?;
     let Method::TuneOk(asked) = read(&payload)? else { return Err(unexpected(&payload)) };
-    *stage = Stage::Opening { cause: (10, 31), takes_refusals: true };
+    *stage = Stage::Opening { cause: (10, 31) };
     let tune = agreed(offer, asked)?;
 
     let payload = client.method().await?;
     let Method::Open(open) = read(&payload)? else { return Err(unexpected(&payload)) };
-    *stage = Stage::Opening { cause: (10, 40), takes_refusals: true };
+    *stage = Stage::Opening { cause: (10, 40) };
     if opening.is_none() {
         // Who serves all customers names one by its vhost.
         let Who::Certified(peer) = &who else { return Err(Refusal::NoIdentity.into()) };

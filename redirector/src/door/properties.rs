@@ -3,7 +3,10 @@
 use kinetic_pki::Subject;
 
 use super::refusal::Refusal;
-use crate::amqp::{Malformed, Table, table::TableBuf};
+use crate::amqp::{
+    Malformed, Table,
+    table::{TableBuf, Value},
+};
 
 /// Names that only Kinetic's own parts may give.
 const OURS: &[u8] = b"kinetic.";
@@ -21,8 +24,6 @@ pub struct Announced {
     pub sources: Option<String>,
     /// Whether it wants to know when publishers are held up.
     pub takes_blocked: bool,
-    /// Whether it wants a Close that says why it was not let in.
-    pub takes_refusals: bool,
 }
 
 impl Announced {
@@ -32,11 +33,8 @@ impl Announced {
             let text = properties.get(name)?.text()?;
             Some(text.chars().filter(|c| !c.is_control()).take(LONGEST).collect::<String>())
         };
-        let capabilities =
-            properties.get("capabilities").and_then(crate::amqp::table::Value::table).transpose()?;
-        let capable = |name| {
-            capabilities.is_some_and(|table| table.get(name) == Some(crate::amqp::table::Value::Bool(true)))
-        };
+        let capabilities = properties.get("capabilities").and_then(Value::table).transpose()?;
+        let capable = |name| capabilities.is_some_and(|table| table.get(name) == Some(Value::Bool(true)));
         let program = match (text("product"), text("version")) {
             (Some(product), Some(version)) => Some(format!("{product} {version}")),
             (one, other) => one.or(other),
@@ -46,7 +44,6 @@ impl Announced {
             name: text("connection_name"),
             sources: text("kinetic.sources"),
             takes_blocked: capable("connection.blocked"),
-            takes_refusals: capable("authentication_failure_close"),
         })
     }
 }
@@ -74,10 +71,8 @@ pub fn handed_on(
         for (property, certified) in claims {
             if field.name == property.as_bytes() {
                 let claimed = match field.value {
-                    crate::amqp::table::Value::Text(text) => {
-                        String::from_utf8_lossy(text).chars().take(LONGEST).collect()
-                    }
-                    crate::amqp::table::Value::Other(_, bytes) => integer(bytes).to_string(),
+                    Value::Text(text) => String::from_utf8_lossy(text).chars().take(LONGEST).collect(),
+                    Value::Other(_, bytes) => integer(bytes).to_string(),
                     _ => String::from("(neither text nor number)"),
                 };
                 // `0/2`: the second of a claim's numbers is how many there are.
@@ -99,7 +94,6 @@ fn integer(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::amqp::table::Value;
 
     fn subject(path: &str) -> Subject {
         format!("spiffe://kinetic.local{path}").parse::<kinetic_pki::Identity>().unwrap().subject
@@ -149,6 +143,6 @@ mod tests {
         let announced = Announced::read(told.as_table()).unwrap();
         assert_eq!(announced.version.as_deref(), Some("pika 1.3"));
         assert_eq!(announced.name.map(|name| name.len()), Some(LONGEST));
-        assert!(announced.takes_blocked && !announced.takes_refusals);
+        assert!(announced.takes_blocked);
     }
 }

@@ -173,7 +173,7 @@ impl Door {
 }
 
 async fn refuse(client: &mut Wire, refusal: &Refusal, stage: Stage) -> io::Result<()> {
-    let Stage::Opening { cause, .. } = stage else { return Ok(()) };
+    let Stage::Opening { cause } = stage else { return Ok(()) };
     let close = Method::close(refusal.code(), &format!("{}: {refusal}", refusal.code().name()), cause);
     client.leg.send_all(&close).await?;
     // Its answer is not needed; but to end with bytes unread would take the reason from it.
