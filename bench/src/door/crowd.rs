@@ -8,7 +8,8 @@ use futures_util::{StreamExt, stream};
 use super::{publisher::Publisher, rooms::Rooms};
 use crate::{table::Row, usage};
 
-const CONNECTIONS: usize = 10_000;
+/// Two descriptors each: a usual hard limit of 20,000 just holds them.
+const CONNECTIONS: usize = 9_900;
 /// Handshakes at a time.
 const AT_ONCE: usize = 32;
 /// What may be resident.
