@@ -80,7 +80,7 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
             .await
             .with_context(|| format!("enroll.listen: {}: cannot listen", enroll.listen))?;
         info!(address = %listener.local_addr()?, "taking requests for certificates");
-        let intake = Intake::new(store, trust, IntakeSettings::default(), enrolling);
+        let intake = Intake::new(store, Arc::clone(&door), trust, IntakeSettings::default(), enrolling);
         tokio::spawn(intake.serve(listener, tls.clone(), stop.clone()));
     }
     if let Some(address) = settings.config.registry {

@@ -210,7 +210,7 @@ impl Amqps {
         let signer =
             Signer::new(store.clone(), self.folder.clone(), rules, SignerSettings::default(), signing);
         let trust = self.folder.issued().join("trust.crt");
-        let intake = Intake::new(store, trust, IntakeSettings::default(), taking);
+        let intake = Intake::new(store, Arc::clone(&self.door), trust, IntakeSettings::default(), taking);
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("--enroll {address}: cannot listen"))?;
         let bound = listener.local_addr()?;

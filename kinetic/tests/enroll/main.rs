@@ -4,6 +4,7 @@
 
 mod hostile;
 mod rig;
+mod standing;
 
 use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
 

@@ -116,3 +116,15 @@ pub enum Hold {
     /// Its connections are closed, and none is taken.
     Disconnected,
 }
+
+impl Hold {
+    /// What people call it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "resumed",
+            Self::Paused => "paused",
+            Self::Disconnected => "disconnected",
+        }
+    }
+}

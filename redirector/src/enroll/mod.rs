@@ -16,7 +16,9 @@ use kinetic_pki::Server;
 use tokio::{net::TcpListener, sync::Mutex};
 use tokio_util::sync::CancellationToken;
 
+use crate::door::Door;
 use limits::Paces;
+
 pub use metrics::IntakeMetrics;
 
 /// What the intake keeps to.
@@ -61,6 +63,8 @@ impl Default for IntakeSettings {
 /// Takes enrolment requests in.
 pub struct Intake<S> {
     store: S,
+    /// Knows whose certificates count.
+    door: Arc<Door>,
     trust: PathBuf,
     settings: IntakeSettings,
     metrics: IntakeMetrics,
@@ -72,11 +76,19 @@ pub struct Intake<S> {
 }
 
 impl<S: Requests> Intake<S> {
-    /// An intake into this store; `trust` is the file of the authorities that machines are given to trust.
+    /// An intake into this store; `trust` is the file of the authorities that machines are given to trust. Certificates count as they do at
+    /// the front door.
     #[must_use]
-    pub fn new(store: S, trust: PathBuf, settings: IntakeSettings, metrics: IntakeMetrics) -> Arc<Self> {
+    pub fn new(
+        store: S,
+        door: Arc<Door>,
+        trust: PathBuf,
+        settings: IntakeSettings,
+        metrics: IntakeMetrics,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
+            door,
             trust,
             settings,
             metrics,

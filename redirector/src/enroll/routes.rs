@@ -27,6 +27,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::{sleep, timeout};
 
 use super::{Intake, limits::household, listen::Caller, problem::Problem};
+use crate::door::Refusal;
 
 /// A request's body at most.
 const MAX_BODY: usize = 32 * 1024;
@@ -93,6 +94,11 @@ async fn renew<S: Requests>(
         let Subject::Machine { customer, client, machine } = &peer.identity.subject else {
             return Err(renewal::NotRenewable::NotIts(peer.identity.clone()).into());
         };
+        match intake.door.knows(peer, Timestamp::now()) {
+            // The signer may know customers of other placements.
+            Ok(()) | Err(Refusal::UnknownCustomer(_)) => {}
+            Err(refusal) => return Err(refusal.into()),
+        }
         let Renew { csr, proof } = intake.body(body).await?;
         let request = request::read(&csr)?;
         let wanted = Wanted {
@@ -152,7 +158,7 @@ async fn trust<S: Requests>(State(intake): Shared<S>, Extension(caller): Extensi
 async fn list<S: Decisions>(State(intake): Shared<S>, Extension(caller): Extension<Caller>) -> Response {
     let listed = async {
         intake.admit(&caller)?;
-        let whose = decides(&caller)?;
+        let whose = intake.decides(&caller)?;
         let mut all: Vec<Enrollment> = intake.store.list().await?.iter().map(|one| (**one).clone()).collect();
         all.retain(|enrollment| whose.is_none_or(|customer| *customer == enrollment.spec.customer));
         Ok(all)
@@ -174,7 +180,7 @@ async fn say<S: Decisions>(
 ) -> Response {
     let said = async {
         intake.admit(&caller)?;
-        let whose = decides(&caller)?;
+        let whose = intake.decides(&caller)?;
         let say: Say = intake.body(body).await?;
         let id = id.parse::<EnrollmentId>().map_err(|_| Problem::Unknown)?;
         let there = intake.store.find(&id).await?.ok_or(Problem::Unknown)?;
@@ -190,15 +196,6 @@ async fn say<S: Decisions>(
             Json(enrollment).into_response()
         }
         Err(problem) => intake.refuse("decide", problem),
-    }
-}
-
-/// Whose requests the caller may decide: a customer's, or everybody's.
-fn decides(caller: &Caller) -> Result<Option<&Name>, Problem> {
-    match caller.peer.as_ref().map(|peer| &peer.identity.subject) {
-        Some(Subject::Control { customer, .. }) => Ok(Some(customer)),
-        Some(Subject::Operator | Subject::Console) => Ok(None),
-        _ => Err(Problem::NotAllowed),
     }
 }
 
@@ -237,6 +234,19 @@ fn is_over(enrollment: &Enrollment, now: Timestamp) -> bool {
         EnrollmentState::Expired => true,
         EnrollmentState::Issued => end.is_none_or(|end| end <= now),
         EnrollmentState::Pending | EnrollmentState::Approved | EnrollmentState::Denied => false,
+    }
+}
+
+impl<S: Decisions> Intake<S> {
+    /// Whose requests the caller may decide: a customer's, or everybody's.
+    fn decides<'a>(&self, caller: &'a Caller) -> Result<Option<&'a Name>, Problem> {
+        let peer = caller.peer.as_ref().ok_or(Problem::NotAllowed)?;
+        self.door.knows(peer, Timestamp::now())?;
+        match &peer.identity.subject {
+            Subject::Control { customer, .. } => Ok(Some(customer)),
+            Subject::Operator | Subject::Console => Ok(None),
+            _ => Err(Problem::NotAllowed),
+        }
     }
 }
 
