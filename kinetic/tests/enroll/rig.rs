@@ -74,8 +74,8 @@ pub(crate) async fn rig(enrollment: &str, settings: IntakeSettings) -> Rig {
     tokio::spawn(taking.serve_deciding(intake, tls.clone(), stop.clone()));
     let (telling, registry) = listen().await;
     tokio::spawn(https::serve(telling, tls, registry::router(Arc::clone(&door)), stop.clone()));
-    let _stop = stop.drop_guard();
-    let rig = Rig { place, folder, store, address, registry, counters, rules, door, _stop };
+    let rig =
+        Rig { place, folder, store, address, registry, counters, rules, door, _stop: stop.drop_guard() };
     rig.change(&["acme", "beta"], enrollment);
     rig
 }
@@ -141,7 +141,11 @@ impl Rig {
     pub(crate) async fn kinetic(&self, args: &[&str], token: Option<&str>) -> Output {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_kinetic"));
         command.args(args).current_dir(self.place.path()).stdin(Stdio::null()).kill_on_drop(true);
-        command.env_remove("KINETIC_DATA").env_remove("KINETIC_ENROLL_TOKEN").env("USER", "ann");
+        command
+            .env_remove("KINETIC_DATA")
+            .env_remove("KINETIC_REGISTRY")
+            .env_remove("KINETIC_ENROLL_TOKEN")
+            .env("USER", "ann");
         if let Some(token) = token {
             command.env("KINETIC_ENROLL_TOKEN", token);
         }

@@ -105,7 +105,8 @@ pub struct CustomerUse {
 }
 
 /// Whether an operator holds a customer up. The body of `PUT /v1/customers/{customer}/hold`, as a JSON string.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The strictest is the greatest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Hold {
     /// No.
