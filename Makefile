@@ -6,6 +6,7 @@ export CARGO_TARGET_DIR ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cac
 DURATION ?=
 SEED ?=
 KILLS ?= 200
+IDLE ?= 300
 
 .PHONY: help demo test soak fuzz lint bench crds
 
@@ -19,11 +20,12 @@ test: ## run every test, installing or naming what it needs
 	@scripts/prerequisites
 	@scripts/test
 
-soak: ## kill analyzer, alert service and broker 200 times at random moments (SEED=7 KILLS=50)
+soak: ## kill analyzer, alert service and broker 200 times at random moments (SEED=7 KILLS=50); idle connections (IDLE=300 seconds)
 	@scripts/prerequisites
 	cargo build --package kinetic
 	@KINETIC_SOAK_SEED='$(or $(SEED),$(shell date +%s))' KINETIC_SOAK_KILLS='$(KILLS)' \
 	cargo test --package kinetic-tests --test soak -- --nocapture kills_change_nothing
+	@KINETIC_SOAK_IDLE='$(IDLE)' cargo test --package kinetic-tests --test door -- --nocapture idle::
 
 fuzz: ## run each decoder's fuzz target (SECONDS=60)
 	@SECONDS_EACH='$(SECONDS)' scripts/fuzz

@@ -1,6 +1,11 @@
 //! Whose certificates count over HTTPS: as at the front door, on every route that looks at one.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use kinetic_api::resources::enrollment::EnrollmentState;
@@ -12,8 +17,14 @@ use kinetic_pki::{
 use kinetic_redirector::enroll::IntakeSettings;
 use rustls::{
     ClientConfig,
-    pki_types::{CertificateDer, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::rig::{Rig, err, issue, rig};
 
@@ -60,6 +71,37 @@ async fn answers(rig: &Rig, tls: &Arc<ClientConfig>, id: &str, csr: &str) -> [(&
     ]
 }
 
+/// What this process logs.
+struct Audit;
+
+static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+impl io::Write for Audit {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut *LOGGED.lock().unwrap(), bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Audit {
+    fn listen() {
+        tracing_subscriber::fmt().json().with_writer(|| Self).init();
+    }
+
+    /// The fields of the only line about this serial number.
+    fn only(serial: &str) -> Value {
+        let text = String::from_utf8(LOGGED.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let about = |line: &Value| line["target"] == "kinetic::audit" && line["fields"]["serial"] == serial;
+        let mut lines: Vec<Value> = lines.filter(about).collect();
+        assert_eq!(lines.len(), 1, "{text}");
+        lines.remove(0)["fields"].take()
+    }
+}
+
 /// Refused everywhere, and for this reason wherever the certificate's holder could do something.
 fn refused(answers: &[(&'static str, String)], reason: &str, routes: &[&str]) {
     for (route, answer) in answers {
@@ -80,6 +122,7 @@ async fn waiting(rig: &Rig) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_revoked_or_taken_out_decides_sees_and_renews_nothing() {
+    Audit::listen();
     let rig = rig("", IntakeSettings::default()).await;
     let id = waiting(&rig).await;
     let (files, ann) = showing(&rig, ANN);
@@ -104,6 +147,16 @@ async fn who_is_revoked_or_taken_out_decides_sees_and_renews_nothing() {
     );
     refused(&answers(&rig, &ann, &id, &csr).await, "is revoked", &people);
     refused(&answers(&rig, &machine, &id, &csr).await, "is revoked", &["renew"]);
+    let told = Audit::only(&serial(&machine_files));
+    for (field, value) in [
+        ("event", "denied"),
+        ("identity", MACHINE),
+        ("key", &key.public().fingerprint().to_string()),
+        ("address", "127.0.0.1"),
+        ("by", "front door"),
+    ] {
+        assert_eq!(told[field], value, "{field} of {told}");
+    }
 
     rig.change(&["acme", "beta"], ", enrollment: {deny: [{client: web, names: [\"web-1\"]}]}");
     refused(&answers(&rig, &machine, &id, &csr).await, "denied by spec.enrollment.deny", &["renew"]);
@@ -160,4 +213,52 @@ async fn another_trust_domain_counts_for_nothing() {
     }
     let all = rig.store.list().await.unwrap();
     assert_eq!((all.len(), all[0].state()), (1, EnrollmentState::Pending));
+}
+
+/// A connection that is asked again and again.
+struct Kept(TlsStream<TcpStream>, &'static str);
+
+impl Kept {
+    async fn open(address: SocketAddr, tls: &Arc<ClientConfig>, path: &'static str) -> Self {
+        let socket = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::from(address.ip());
+        Self(TlsConnector::from(Arc::clone(tls)).connect(name, socket).await.unwrap(), path)
+    }
+
+    async fn ask(&mut self) -> String {
+        let request = format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", self.1);
+        self.0.write_all(request.as_bytes()).await.unwrap();
+        let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+        while !answer.ends_with(b"}") && !answer.ends_with(b"]") {
+            let length = self.0.read(&mut piece).await.unwrap();
+            assert!(length > 0, "{}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&piece[..length]);
+        }
+        String::from_utf8(answer).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_runs_out_counts_no_more_on_a_connection_that_stands() {
+    let rig = rig("", IntakeSettings::default()).await;
+    let subject = format!("spiffe://kinetic.local{ANN}").parse::<kinetic_pki::Identity>().unwrap().subject;
+    let key = PrivateKey::generate().unwrap();
+    let short = Leaf::new(subject, Duration::from_secs(5));
+    let issued = rig.folder.issue(&short, key.public(), Timestamp::now()).unwrap();
+    let out = rig.folder.hand_out(&rig.place.path().join("them"), &issued, Some(&key)).unwrap();
+    let tls = shown(&rig, &Files { certificate: out.certificate, key: out.key.unwrap(), trust: out.trust });
+    let mut kept = [
+        Kept::open(rig.address, &tls, "/v1/enrollments").await,
+        Kept::open(rig.registry, &tls, "/v1/registry").await,
+    ];
+    for kept in &mut kept {
+        let answer = kept.ask().await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let left = issued.not_after.duration_since(Timestamp::now());
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+    for kept in &mut kept {
+        let answer = kept.ask().await;
+        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("the certificate ran out"), "{answer}");
+    }
 }

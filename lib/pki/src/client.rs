@@ -19,6 +19,7 @@ use crate::{
     identity::Identity,
     material::{MaterialError, Pem, explain, platform_trust},
     metrics::TlsMetrics,
+    named::NamedVerifier,
     peer::{Peer, PeerError, not_after},
     provider::{VERSIONS, provider},
 };
@@ -55,6 +56,9 @@ pub enum Trust {
 pub enum ServerIdentity {
     /// The DNS name or address that was connected to (RFC 6125).
     Name,
+    /// The same; and a certificate that carries a SPIFFE ID of this identity's trust domain must carry this one: not everybody whom the
+    /// authority gave a certificate is a server.
+    Named(Identity),
     /// This SPIFFE ID, wherever it is reached: for addresses that no certificate names.
     Spiffe(Identity),
 }
@@ -120,6 +124,13 @@ fn make(
                 .map_err(|error| unusable(error.to_string()))?;
             builder.with_webpki_verifier(verifier)
         }
+        ServerIdentity::Named(identity) => {
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
+                .build()
+                .map_err(|error| unusable(error.to_string()))?;
+            let verifier = NamedVerifier { by_name: verifier, identity: identity.clone() };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
         ServerIdentity::Spiffe(identity) => {
             let verifier = SpiffeVerifier { roots, identity: identity.clone(), provider: provider() };
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
@@ -146,9 +157,9 @@ fn make(
     Ok(identity) => format!("is {identity}'s"),
     Err(error) => format!("is nobody's ({error})"),
 })]
-struct NotExpected {
-    expected: Identity,
-    found: Result<Identity, PeerError>,
+pub(crate) struct NotExpected {
+    pub(crate) expected: Identity,
+    pub(crate) found: Result<Identity, PeerError>,
 }
 
 /// rustls shows foreign errors by their `Debug`: people are to read the sentence.

@@ -16,6 +16,7 @@ pub mod identity;
 pub mod key;
 pub mod material;
 pub mod metrics;
+mod named;
 pub mod peer;
 mod provider;
 pub mod request;

@@ -16,7 +16,7 @@ use kinetic_api::resources::{
     enrollment::{EnrollmentSpec, EnrollmentState, Renewal},
 };
 use kinetic_enroll::{
-    Decisions, EnrollmentId, Requests, Token, TokenId,
+    Decisions, EnrollmentId, Requests, Token, TokenId, audit,
     id::Wanted,
     person, renewal,
     token::admits,
@@ -116,6 +116,11 @@ async fn renew<S: Requests>(
         intake.submit(&wanted, spec).await
     };
     let answered = asked.await;
+    if let (Some(peer), Err(problem @ (Problem::NotKnown(_) | Problem::NotRenewable(_)))) =
+        (&caller.peer, &answered)
+    {
+        audit::tell_refused(peer, caller.address, &problem.to_string());
+    }
     intake.answer("renew", answered).await
 }
 

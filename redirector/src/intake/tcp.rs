@@ -12,8 +12,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     IntakeError, IntakeMetrics,
     batch::Gathering,
+    framing::Framer,
     hand_over::HandOver,
-    lines::{End, Pump},
+    lines::{Cut, End, Pump},
     metrics::Transport,
 };
 
@@ -97,7 +98,7 @@ async fn client(
         metrics,
         cancel,
     };
-    match pump.run(stream).await {
+    match pump.run(stream, Cut::Lines(Framer::default())).await {
         Ok(End::Eof | End::Stopped) => {}
         Ok(End::Idle) => {
             metrics.idle_connections.inc();

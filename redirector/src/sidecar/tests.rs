@@ -54,6 +54,7 @@ async fn start(bus: &Bus, instance: &str, spool: Option<&Path>) -> Running {
     let config = SidecarConfig {
         statsd: Some("127.0.0.1:0".parse().unwrap()),
         statsd_socket: None,
+        statsd_stream_socket: None,
         profile: "web".parse().unwrap(),
         origin: "web-1".parse().unwrap(),
         batch_bytes: 1024,
