@@ -91,8 +91,9 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
         tokio::spawn(https::serve(listener, tls, registry::router(Arc::clone(&door)), stop.clone()));
     }
     if let Some(folder) = settings.api_keys() {
-        door.take_keys(ApiKeys::read(&folder)?);
-        tokio::spawn(follow_keys(Arc::clone(&door), folder, stop.clone()));
+        let keys = ApiKeys::read(&folder)?;
+        door.take_keys(keys.clone());
+        tokio::spawn(follow_keys(Arc::clone(&door), folder, keys, stop.clone()));
     }
     let serving = tokio::spawn(Arc::clone(&door).serve(listener, stop.clone()));
     unready.set(Vec::new());
@@ -112,13 +113,13 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn follow_keys(door: Arc<Door>, folder: PathBuf, stop: CancellationToken) {
-    let mut known = None;
+/// Takes the folder's API keys whenever they are others than those taken before.
+async fn follow_keys(door: Arc<Door>, folder: PathBuf, mut known: ApiKeys, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
         match ApiKeys::read(&folder) {
-            Ok(keys) if known.as_ref() != Some(&keys) => {
+            Ok(keys) if known != keys => {
                 door.take_keys(keys.clone());
-                known = Some(keys);
+                known = keys;
             }
             Ok(_) => {}
             Err(error) => error!(%error, "the API keys stay as they were"),
