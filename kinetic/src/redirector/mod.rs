@@ -11,7 +11,7 @@ use kinetic_pki::TlsMetrics;
 use kinetic_redirector::{
     door::{Brokers, Door, DoorMetrics, api_keys::ApiKeys, registry, routes::Routes},
     enroll::{Intake, IntakeMetrics, IntakeSettings},
-    https,
+    https::{self, HttpsLimits, HttpsMetrics},
 };
 use kinetic_resources::Snapshot;
 use prometheus_client::registry::Registry;
@@ -50,6 +50,8 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
     metrics.register(&mut counters);
     let enrolling = IntakeMetrics::default();
     enrolling.register(&mut counters);
+    let asking = HttpsMetrics::default();
+    asking.register(counters.sub_registry_with_prefix("kinetic_registry"));
     let brokers = settings.brokers(&tls_metrics)?;
     let trust_domain = settings.trust_domain()?;
     let tls = settings.server(&tls_metrics)?;
@@ -88,7 +90,8 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
             .await
             .with_context(|| format!("registry: {address}: cannot listen"))?;
         info!(address = %listener.local_addr()?, "serving the registry");
-        tokio::spawn(https::serve(listener, tls, registry::router(Arc::clone(&door)), stop.clone()));
+        let router = registry::router(Arc::clone(&door));
+        tokio::spawn(https::serve(listener, tls, router, HttpsLimits::default(), asking, stop.clone()));
     }
     if let Some(folder) = settings.api_keys() {
         let keys = ApiKeys::read(&folder)?;

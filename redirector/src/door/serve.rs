@@ -1,11 +1,10 @@
 //! Connections taken, until the front door stops.
 
 use std::{
-    collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -15,13 +14,13 @@ use jiff::Timestamp;
 use kinetic_pki::Peer;
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::{
-    Door, Refusal,
+    Door, DoorSettings, Refusal,
     broker::keep_alive,
     handshake::{Session, Stage, welcome},
     leg::{Leg, Received},
@@ -29,82 +28,39 @@ use super::{
     relay::{Ended, Relay},
     wire::{Wire, WireError},
 };
-use crate::amqp::Method;
+use crate::{
+    accept::accept,
+    amqp::Method,
+    seats::{Seat, Seats},
+};
 
 /// How long a refused client may take to read why.
 const REFUSING: Duration = Duration::from_secs(2);
-/// After an error of the listener, such as too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
-
-/// Who is shaking hands.
-#[derive(Debug, Default)]
-struct Shaking(Mutex<HashMap<IpAddr, u32>>);
-
-/// One who is; until it is dropped.
-struct Turn {
-    shaking: Arc<Shaking>,
-    address: IpAddr,
-    door: Arc<Door>,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.door.metrics.handshakes.dec();
-        let mut shaking = self.shaking.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(number) = shaking.get_mut(&self.address) {
-            *number -= 1;
-            if *number == 0 {
-                shaking.remove(&self.address);
-            }
-        }
-    }
-}
-
-impl Shaking {
-    fn turn(self: &Arc<Self>, door: &Arc<Door>, address: IpAddr) -> Option<Turn> {
-        let mut shaking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = shaking.values().sum::<u32>();
-        let number = shaking.entry(address).or_default();
-        if all >= door.settings.handshakes || *number >= door.settings.handshakes_per_address {
-            return None;
-        }
-        *number += 1;
-        door.metrics.handshakes.inc();
-        Some(Turn { shaking: Arc::clone(self), address, door: Arc::clone(door) })
-    }
-}
 
 impl Door {
     /// Takes connections until cancelled; then ends the open ones at a bounded rate, and returns when the last has gone.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        let shaking = Arc::new(Shaking::default());
-        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((socket, address)) => {
-                    self.metrics.accepted.inc();
-                    let Some(turn) = shaking.turn(&self, address.ip()) else {
-                        self.metrics.overrun.inc();
-                        continue;
-                    };
-                    tasks.spawn(Arc::clone(&self).attend(socket, address, turn));
-                }
-                Err(error) => {
-                    warn!(%error, "cannot take a connection");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-        drop(listener);
+        let DoorSettings { handshakes, handshakes_per_address, .. } = self.settings;
+        let shaking = Seats::new(handshakes, handshakes_per_address, self.metrics.handshakes.clone());
+        accept(listener, &stop, |socket, address| {
+            self.metrics.accepted.inc();
+            let Some(turn) = shaking.sit(address.ip()) else {
+                self.metrics.overrun.inc();
+                return;
+            };
+            tasks.spawn(Arc::clone(&self).attend(socket, address, turn));
+        })
+        .await;
         self.draining.store(true, Relaxed);
         self.changed();
         tasks.close();
         tasks.wait().await;
     }
 
-    async fn attend(self: Arc<Self>, socket: TcpStream, address: SocketAddr, turn: Turn) {
+    async fn attend(self: Arc<Self>, socket: TcpStream, address: SocketAddr, turn: Seat) {
         // On the heap, and gone before the connection's long life begins.
         let greeted = Box::pin(self.shake(socket, address)).await;
         drop(turn);

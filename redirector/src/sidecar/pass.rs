@@ -9,13 +9,14 @@ use kinetic_pki::Client;
 use rustls::pki_types::ServerName;
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use super::metrics::SidecarMetrics;
 use crate::{
+    accept::accept,
     amqp::{Code, Method, Open, PROTOCOL_HEADER, Start, StartOk, table::TableBuf},
     door::{
         Refusal,
@@ -31,8 +32,6 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 const CONNECTING: Duration = Duration::from_secs(5);
 /// How long a refused program may take to read why.
 const REFUSING: Duration = Duration::from_secs(2);
-/// After an error of the listener.
-const PAUSE: Duration = Duration::from_millis(100);
 /// Libraries take the first that they know; whatever it says is not looked at.
 const MECHANISMS: &[u8] = b"PLAIN AMQPLAIN EXTERNAL";
 
@@ -55,20 +54,13 @@ impl AmqpPass {
     /// Takes connections until cancelled, and waits for the end of those that are open.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((socket, address)) => {
-                    let (pass, stop) = (self.clone(), stop.clone());
-                    tasks.spawn(async move {
-                        stop.run_until_cancelled(pass.attend(socket, address)).await;
-                    });
-                }
-                Err(error) => {
-                    warn!(%error, "cannot take a connection");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
+        accept(listener, &stop, |socket, address| {
+            let (pass, stop) = (self.clone(), stop.clone());
+            tasks.spawn(async move {
+                stop.run_until_cancelled(pass.attend(socket, address)).await;
+            });
+        })
+        .await;
         tasks.close();
         tasks.wait().await;
     }
