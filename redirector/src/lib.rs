@@ -9,6 +9,8 @@ pub mod door;
 pub mod enroll;
 pub mod https;
 pub mod intake;
+#[cfg(test)]
+mod local_stream;
 pub mod pace;
 mod seats;
 pub mod sidecar;
