@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -23,19 +22,15 @@ use super::{
     Door, DoorSettings, Refusal,
     broker::keep_alive,
     handshake::{Session, Stage, welcome},
-    leg::{Leg, Received},
+    leg::Leg,
     live::Live,
     relay::{Ended, Relay},
     wire::{Wire, WireError},
 };
 use crate::{
     accept::accept,
-    amqp::Method,
     seats::{Seat, Seats},
 };
-
-/// How long a refused client may take to read why.
-const REFUSING: Duration = Duration::from_secs(2);
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
@@ -120,26 +115,13 @@ impl Door {
         };
         self.metrics.refuse(refusal.label());
         info!(%address, reason = refusal.label(), text = %refusal, "a connection was refused");
-        if let Some(mut client) = client {
-            let _ = timeout(REFUSING, refuse(&mut client, &refusal, stage)).await;
-            client.leg.end().await;
+        match (client, stage) {
+            (Some(client), Stage::Opening { cause }) => client.refuse(&refusal, cause).await,
+            (Some(mut client), Stage::Header) => client.leg.end().await,
+            (None, _) => {}
         }
         None
     }
-}
-
-async fn refuse(client: &mut Wire, refusal: &Refusal, stage: Stage) -> io::Result<()> {
-    let Stage::Opening { cause } = stage else { return Ok(()) };
-    let close = Method::close(refusal.code(), &format!("{}: {refusal}", refusal.code().name()), cause);
-    client.leg.send_all(&close).await?;
-    // Its answer is not needed; but to end with bytes unread would take the reason from it.
-    while client.leg.receive(&mut client.buffer).await? == Received::Some {
-        if client.buffer.ends_with(&Method::CloseOk.frame()) {
-            break;
-        }
-        client.buffer.clear();
-    }
-    Ok(())
 }
 
 /// What TLS refused, as it is counted.
