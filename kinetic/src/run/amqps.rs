@@ -255,11 +255,7 @@ fn renewed(folder: &Folder, leaf: &Leaf, now: Timestamp) -> anyhow::Result<Hande
     let (certificate, key) = (with(".crt"), with(".key"));
     let there = Pem::read(&certificate).ok().and_then(|pem| pem.certificates().ok());
     let peer = there.and_then(|chain| Peer::of(chain.first()?).ok());
-    let fresh = peer.is_some_and(|peer| {
-        let life = peer.not_after.duration_since(peer.not_before);
-        now < peer.not_before + life / 3 * 2
-    });
-    if fresh && key.exists() {
+    if peer.is_some_and(|peer| now < peer.renewal_due()) && key.exists() {
         return Ok(HandedOut { certificate, key: Some(key), trust: folder.issued().join("trust.crt") });
     }
     let known = Pem::read(&key).ok().map(|pem| String::from_utf8_lossy(&pem.bytes).into_owned());

@@ -6,8 +6,9 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use axum::{
-    Json, Router,
-    extract::{ConnectInfo, Path, Query, State},
+    Extension, Json, Router,
+    body::Body,
+    extract::{Path, Query, State},
     http::StatusCode,
     routing::{get, put},
 };
@@ -64,7 +65,7 @@ fn scope(door: &Door, asker: &Asker) -> Result<Scope, Refused> {
 
 async fn registry(
     State(door): State<Arc<Door>>,
-    ConnectInfo(asker): ConnectInfo<Asker>,
+    Extension(asker): Extension<Asker>,
     Query(query): Query<Asked>,
 ) -> Result<Json<Registry>, Refused> {
     let customer = match (scope(&door, &asker)?, query.customer) {
@@ -80,13 +81,16 @@ async fn registry(
 
 async fn hold(
     State(door): State<Arc<Door>>,
-    ConnectInfo(asker): ConnectInfo<Asker>,
+    Extension(asker): Extension<Asker>,
     Path(customer): Path<String>,
-    Json(hold): Json<Hold>,
+    body: Body,
 ) -> Result<StatusCode, Refused> {
     let Scope::All = scope(&door, &asker)? else {
         return Err((StatusCode::FORBIDDEN, "the operator or the console may do that\n".to_owned()));
     };
+    let body = asker.read(body).await.map_err(|error| (error.status(), format!("{error}\n")))?;
+    let Json(hold) =
+        Json::<Hold>::from_bytes(&body).map_err(|error| (error.status(), error.body_text() + "\n"))?;
     if door.hold(&customer, hold) {
         tracing::info!(target: "kinetic::audit", customer, ?hold, address = %asker.address, "a customer is held up, or goes on");
         Ok(StatusCode::NO_CONTENT)
