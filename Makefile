@@ -8,7 +8,7 @@ SEED ?=
 KILLS ?= 200
 IDLE ?= 300
 
-.PHONY: help demo test soak fuzz lint bench crds
+.PHONY: help demo test soak fuzz lint release bench crds
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -36,9 +36,13 @@ lint: ## formatting, clippy and the policy for dependencies, as CI runs them
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
 	else echo "skipped: deny.toml is not checked (cargo install cargo-deny)"; fi
 
+release: ## build kinetic for use, with what runs beside each other in memory (valgrind tells what does)
+	@RELEASE=1 scripts/prerequisites
+	@scripts/release
+
 bench: ## print the benchmarks, beside peers and raw limits
-	@scripts/prerequisites
-	cargo build --release --package kinetic --package kinetic-bench
+	@RELEASE=1 scripts/prerequisites
+	@scripts/release
 	@$(CARGO_TARGET_DIR)/release/kinetic-bench
 
 crds: ## write crds/ anew from lib/api

@@ -52,11 +52,15 @@ impl Kinetic {
 
     /// Starts it with these resources of the customer `shop`, and waits until it is ready.
     pub fn start(resources: &str, more: &[&str]) -> anyhow::Result<Self> {
+        Self::start_by(Command::new(Self::program()?), resources, more)
+    }
+
+    /// The same by a command that ends in the program.
+    pub fn start_by(mut command: Command, resources: &str, more: &[&str]) -> anyhow::Result<Self> {
         let folder = TempDir::new().context("a folder under the temporary one")?;
         let file = folder.path().join("resources.yaml");
         fs::write(&file, format!("{CUSTOMER}---\n{resources}"))?;
         let (port, admin) = (free_port(), free_port());
-        let mut command = Command::new(Self::program()?);
         command.arg("run").arg("-f").arg(&file).arg("--data").arg(folder.path().join("data"));
         command.args(["--statsd", &format!("127.0.0.1:{port}"), "--statsd-tcp", "off"]);
         command.args(["--admin", &format!("127.0.0.1:{admin}")]).args(more);

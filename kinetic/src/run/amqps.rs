@@ -34,7 +34,7 @@ use kinetic_redirector::{
         routes::{PlacementBrokers, Routes},
     },
     enroll::{Intake, IntakeMetrics, IntakeSettings},
-    https,
+    https::{self, HttpsLimits, HttpsMetrics},
 };
 use kinetic_resources::Snapshot;
 use prometheus_client::registry::Registry;
@@ -229,6 +229,7 @@ impl Amqps {
         &self,
         listen: Option<Listen>,
         data: &Path,
+        counters: &mut Registry,
         stop: &CancellationToken,
     ) -> anyhow::Result<Option<SocketAddr>> {
         let address = match listen {
@@ -244,8 +245,11 @@ impl Amqps {
             .with_context(|| format!("--registry {address}: cannot listen"))?;
         let bound = listener.local_addr()?;
         FrontDoor::note(data, bound)?;
+        let asking = HttpsMetrics::default();
+        asking.register(counters.sub_registry_with_prefix("kinetic_registry"));
         let router = registry::router(Arc::clone(&self.door));
-        tokio::spawn(https::serve(listener, self.tls.clone(), router, stop.clone()));
+        let (tls, limits) = (self.tls.clone(), HttpsLimits::default());
+        tokio::spawn(https::serve(listener, tls, router, limits, asking, stop.clone()));
         Ok(Some(bound))
     }
 
@@ -292,11 +296,7 @@ fn renewed(folder: &Folder, leaf: &Leaf, now: Timestamp) -> anyhow::Result<Hande
     let (certificate, key) = (with(".crt"), with(".key"));
     let there = Pem::read(&certificate).ok().and_then(|pem| pem.certificates().ok());
     let peer = there.and_then(|chain| Peer::of(chain.first()?).ok());
-    let fresh = peer.is_some_and(|peer| {
-        let life = peer.not_after.duration_since(peer.not_before);
-        now < peer.not_before + life / 3 * 2
-    });
-    if fresh && key.exists() {
+    if peer.is_some_and(|peer| now < peer.renewal_due()) && key.exists() {
         return Ok(HandedOut { certificate, key: Some(key), trust: folder.issued().join("trust.crt") });
     }
     let known = Pem::read(&key).ok().map(|pem| String::from_utf8_lossy(&pem.bytes).into_owned());

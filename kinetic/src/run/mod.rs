@@ -104,7 +104,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             let bound = amqps.enroll(address, &args.data, &mut registry, &stop).await?;
             info!(address = %bound, "taking requests for certificates");
         }
-        if let Some(bound) = amqps.tell(args.registry, &args.data, &stop).await? {
+        if let Some(bound) = amqps.tell(args.registry, &args.data, &mut registry, &stop).await? {
             info!(address = %bound, "telling who is connected (kinetic clients)");
         }
         info!(address = %amqps.address(), "taking AMQP over TLS");

@@ -9,6 +9,7 @@ use anyhow::Context;
 use kinetic_bus::{Bus, ConnectionState};
 use kinetic_pki::{Client, ServerIdentity, TlsMetrics};
 use kinetic_redirector::{
+    door::broker::{Broker, Node},
     intake::IntakeMetrics,
     sidecar::{AmqpPass, SidecarMetrics, StatsdRelay, upstream},
 };
@@ -48,10 +49,13 @@ pub(crate) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
                 format!("amqp {address}: cannot listen; choose another address by --amqp, or --amqp off")
             })?;
             let (host, port) = settings.upstream.rsplit_once(':').context("--upstream: write HOST:PORT")?;
-            let pass = AmqpPass {
+            let node = Node {
                 host: host.trim_matches(['[', ']']).to_owned(),
                 port: port.parse().context("--upstream: write HOST:PORT")?,
-                tls: client.clone(),
+            };
+            let name = settings.upstream.clone();
+            let pass = AmqpPass {
+                upstream: Arc::new(Broker::new(name, vec![node], Some(client.clone()), false)),
                 vhost: settings.vhost.as_str().into(),
                 metrics: metrics.clone(),
             };

@@ -20,7 +20,7 @@ use kinetic_redirector::{
         routes::{PlacementBrokers, Routes},
     },
     enroll::{Intake, IntakeMetrics, IntakeSettings},
-    https,
+    https::{self, HttpsLimits, HttpsMetrics},
 };
 use prometheus_client::registry::Registry;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -73,7 +73,9 @@ pub(crate) async fn rig(enrollment: &str, settings: IntakeSettings) -> Rig {
     let taking = Intake::new(store.clone(), Arc::clone(&door), trust, settings, taking);
     tokio::spawn(taking.serve_deciding(intake, tls.clone(), stop.clone()));
     let (telling, registry) = listen().await;
-    tokio::spawn(https::serve(telling, tls, registry::router(Arc::clone(&door)), stop.clone()));
+    let router = registry::router(Arc::clone(&door));
+    let (limits, asking) = (HttpsLimits::default(), HttpsMetrics::default());
+    tokio::spawn(https::serve(telling, tls, router, limits, asking, stop.clone()));
     let rig =
         Rig { place, folder, store, address, registry, counters, rules, door, _stop: stop.drop_guard() };
     rig.change(&["acme", "beta"], enrollment);

@@ -3,14 +3,8 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
-    client::{
-        Resumption, WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        verify_server_cert_signed_by_trust_anchor,
-    },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    CertificateError, ClientConfig, Error, OtherError, RootCertStore,
+    client::{Resumption, WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor},
     server::ParsedCertificate,
 };
 
@@ -22,6 +16,7 @@ use crate::{
     named::NamedVerifier,
     peer::{Peer, PeerError, not_after},
     provider::{VERSIONS, provider},
+    verifier::{Shown, Verifier},
 };
 
 /// The files that a client needs, in PEM.
@@ -132,7 +127,8 @@ fn make(
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
         ServerIdentity::Spiffe(identity) => {
-            let verifier = SpiffeVerifier { roots, identity: identity.clone(), provider: provider() };
+            let identity = identity.clone();
+            let verifier = Verifier::new(move |shown| vouched(shown, &roots, &identity));
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
     };
@@ -151,6 +147,20 @@ fn make(
     Ok(Made { config, not_after })
 }
 
+/// Believes a server whose certificate is an authority's word for one SPIFFE ID (X.509-SVID, section 5.2), instead of for a DNS name.
+fn vouched(shown: &Shown<'_>, roots: &RootCertStore, identity: &Identity) -> Result<(), Error> {
+    let certificate = ParsedCertificate::try_from(shown.certificate)?;
+    let algorithms = provider().signature_verification_algorithms.all;
+    verify_server_cert_signed_by_trust_anchor(&certificate, roots, shown.between, shown.now, algorithms)?;
+    let found = match Peer::of(shown.certificate) {
+        Ok(peer) if peer.identity == *identity => return Ok(()),
+        Ok(peer) => Ok(peer.identity),
+        Err(error) => Err(error),
+    };
+    let error = NotExpected { expected: identity.clone(), found };
+    Err(CertificateError::Other(OtherError(Arc::new(error))).into())
+}
+
 /// The server proved to be somebody, but not the one that was asked for.
 #[derive(thiserror::Error)]
 #[error("the server is not {expected}: its certificate {}", match .found {
@@ -166,59 +176,5 @@ pub(crate) struct NotExpected {
 impl fmt::Debug for NotExpected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
-    }
-}
-
-/// Believes a server whose certificate is an authority's word for one SPIFFE ID (X.509-SVID, section 5.2), instead of for a DNS name.
-#[derive(Debug)]
-struct SpiffeVerifier {
-    roots: Arc<RootCertStore>,
-    identity: Identity,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for SpiffeVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
-        let found = match Peer::of(end_entity) {
-            Ok(peer) if peer.identity == self.identity => return Ok(ServerCertVerified::assertion()),
-            Ok(peer) => Ok(peer.identity),
-            Err(error) => Err(error),
-        };
-        let error = NotExpected { expected: self.identity.clone(), found };
-        Err(CertificateError::Other(OtherError(Arc::new(error))).into())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -22,6 +22,7 @@ mod provider;
 pub mod request;
 pub mod serial;
 pub mod server;
+mod verifier;
 pub mod vouch;
 
 pub use self::{

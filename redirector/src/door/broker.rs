@@ -158,6 +158,12 @@ impl<'a> Greeted<'a> {
         }
     }
 
+    /// For a handshake that somebody else leads.
+    #[must_use]
+    pub fn into_wire(self) -> Wire {
+        self.wire
+    }
+
     /// Logs in as a role's user.
     pub async fn log_in(
         mut self,

@@ -6,8 +6,9 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use axum::{
-    Json, Router,
-    extract::{ConnectInfo, Path, Query, State},
+    Extension, Json, Router,
+    body::Body,
+    extract::{Path, Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, put},
@@ -19,7 +20,7 @@ use kinetic_pki::{Identity, PeerError, Subject};
 use serde::Deserialize;
 
 use super::{Door, Refusal, live::Live, routes::Who};
-use crate::https::Asker;
+use crate::https::{Asker, Unread};
 
 /// The routes; served by [`crate::https::serve`].
 pub fn router(door: Arc<Door>) -> Router {
@@ -57,6 +58,10 @@ enum Refused {
     Foreign(String),
     #[error("only the operator or the console may hold a customer up, and this is {0}'s certificate")]
     NotHolding(String),
+    #[error("{0}")]
+    Unread(#[from] Unread),
+    #[error("the body is no hold: {0}; it is \"paused\", \"disconnected\" or \"no\"")]
+    Body(serde_json::Error),
     #[error("customer {0} is not served here: is it registered, and is this its region's front door?")]
     NotServed(String),
 }
@@ -71,6 +76,8 @@ impl IntoResponse for Refused {
             Self::NotAllowed(_) | Self::Foreign(_) | Self::NotHolding(_) => {
                 ("not-allowed", StatusCode::FORBIDDEN, "Not allowed")
             }
+            Self::Unread(unread) => ("body", unread.status(), "The request cannot be read"),
+            Self::Body(_) => ("body", StatusCode::BAD_REQUEST, "The request cannot be read"),
             Self::NotServed(_) => ("not-served", StatusCode::NOT_FOUND, "Not served here"),
         };
         let problem = Problem {
@@ -98,7 +105,7 @@ fn scope(door: &Door, asker: &Asker) -> Result<Scope, Refused> {
 
 async fn registry(
     State(door): State<Arc<Door>>,
-    ConnectInfo(asker): ConnectInfo<Asker>,
+    Extension(asker): Extension<Asker>,
     Query(query): Query<Asked>,
 ) -> Result<Json<Registry>, Refused> {
     let customer = match (scope(&door, &asker)?, query.customer) {
@@ -112,22 +119,23 @@ async fn registry(
 
 async fn hold(
     State(door): State<Arc<Door>>,
-    ConnectInfo(asker): ConnectInfo<Asker>,
+    Extension(asker): Extension<Asker>,
     Path(customer): Path<String>,
-    Json(hold): Json<Hold>,
+    body: Body,
 ) -> Result<StatusCode, Refused> {
     if let Scope::Only(own) = scope(&door, &asker)? {
         return Err(Refused::NotHolding(own));
     }
+    let hold: Hold = serde_json::from_slice(&asker.read(body).await?).map_err(Refused::Body)?;
     if !door.hold(&customer, hold) {
         return Err(Refused::NotServed(customer));
     }
-    let by = asker.peer.and_then(Result::ok);
+    let by = asker.known();
     tracing::info!(
         target: "kinetic::audit",
         event = hold.as_str(),
         customer,
-        by = by.as_ref().map(|peer| peer.identity.to_string()).unwrap_or_default(),
+        by = by.map(|peer| peer.identity.to_string()).unwrap_or_default(),
         serial = by.map(|peer| peer.serial.to_string()).unwrap_or_default(),
         address = %asker.address.ip().to_canonical(),
         "customer {}", hold.as_str()

@@ -10,7 +10,7 @@ use axum::{
 use kinetic_enroll::{StoreError, person::NotDecided, renewal::NotRenewable, wire};
 use kinetic_pki::RequestError;
 
-use crate::door::Refusal;
+use crate::{door::Refusal, https::Unread};
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,15 @@ pub(super) enum Problem {
     Store(#[from] StoreError),
     #[error("the authorities to trust cannot be read now: try again")]
     Trust,
+}
+
+impl From<Unread> for Problem {
+    fn from(error: Unread) -> Self {
+        match error {
+            Unread::TooLarge(most) => Self::TooLarge(most),
+            Unread::TooSlow(patience) => Self::TooSlow(patience),
+        }
+    }
 }
 
 impl From<RequestError> for Problem {

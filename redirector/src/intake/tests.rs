@@ -2,11 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _, time::Duration};
 
-use kinetic_api::names;
-use kinetic_bus::{
-    Binding, Bus, Declaration, Exchange, ExchangeKind, HeaderValue, Message, Queue, QueueKind, Retention,
-    StreamOffset, StreamReader,
-};
+use kinetic_bus::{Bus, HeaderValue, Message, StreamReader};
 use prometheus_client::registry::Registry;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,31 +12,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::local_stream::bus;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const STREAM: &str = "kinetic.metrics.web.pages";
-
-/// A bus with one stream, bound by `binding`, and its reader.
-async fn bus(binding: &str) -> (Bus, StreamReader) {
-    let bus = Bus::local();
-    let retention = Retention { age: Duration::from_hours(1), bytes: 1 << 30 };
-    bus.declare(&Declaration {
-        exchanges: vec![Exchange { name: names::METRICS_EXCHANGE.into(), kind: ExchangeKind::Topic }],
-        queues: vec![Queue {
-            name: STREAM.into(),
-            kind: QueueKind::Stream { segment_bytes: 1 << 20, retention },
-        }],
-        bindings: vec![Binding {
-            exchange: names::METRICS_EXCHANGE.into(),
-            queue: STREAM.into(),
-            routing_key: binding.into(),
-        }],
-    })
-    .await
-    .unwrap();
-    let reader = bus.read_stream(STREAM, StreamOffset::First).await.unwrap();
-    (bus, reader)
-}
 
 fn start(bus: &Bus) -> (StatsdIntake, IntakeMetrics) {
     let metrics = IntakeMetrics::default();

@@ -1,11 +1,10 @@
 //! statsd over a Unix stream socket, as DogStatsD clients send it to `unixstream://PATH`: a task a client, packets behind their lengths.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::Semaphore,
-    time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -17,13 +16,12 @@ use super::{
     metrics::Transport,
     packets::Packets,
 };
+use crate::accept::accept;
 
 /// Open connections at most; further ones are closed at once.
 const MAX_CONNECTIONS: usize = 1000;
 /// Bytes read at once, a connection: what clients pack into one packet by default.
 const CHUNK: usize = 8 * 1024;
-/// After an error of the listener.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves clients until cancelled; returns when all of them are done.
 pub(super) async fn serve(
@@ -35,18 +33,10 @@ pub(super) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let clients = TaskTracker::new();
-    while let Some(accepted) = cancel.run_until_cancelled(listener.accept()).await {
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a statsd connection on the Unix socket");
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
+    accept(listener, &cancel, |stream, ()| {
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             metrics.refused_connections.inc();
-            continue;
+            return;
         };
         let (gathering, hand_over) = (gathering.clone(), hand_over.clone());
         let (metrics, cancel) = (metrics.clone(), cancel.clone());
@@ -56,7 +46,8 @@ pub(super) async fn serve(
             metrics.connections.dec();
             drop(place);
         });
-    }
+    })
+    .await;
     clients.close();
     clients.wait().await;
 }
