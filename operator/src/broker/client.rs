@@ -134,7 +134,7 @@ impl Client {
             // Every queue is bound to the default exchange, which has no name.
             if b.destination_type == "queue" && !b.source.is_empty() {
                 let binding = Binding { exchange: b.source, queue: b.destination, key: b.routing_key };
-                let put = &mut |v: &mut Vhost| drop(v.bindings.insert(binding.clone()));
+                let put = &mut |v: &mut Vhost| _ = v.bindings.insert(binding.clone());
                 within(&mut state, &b.vhost, put);
             }
         }

@@ -52,7 +52,7 @@ pub fn difference(state: &BrokerState, desired: &Desired) -> Difference {
             .conflicts
             .push(format!("the vhost {vhost} belongs to the Customer {}/{}", other.namespace, other.name)),
         Holder::Foreign => {
-            difference.conflicts.push(format!("the vhost {vhost} is there and belongs to no Customer"))
+            difference.conflicts.push(format!("the vhost {vhost} is there and belongs to no Customer"));
         }
         // A Topology does not make its Customer's vhost.
         Holder::Nobody if desired.account.is_none() => {}

@@ -102,13 +102,16 @@ impl Broker {
     }
 
     async fn carry_out(&self, changes: &[Change]) -> Result<(), BrokerError> {
+        if let Some(first) = changes.first() {
+            tracing::info!(broker = %self.name, changes = changes.len(), %first, "changing the broker");
+        }
         for change in changes {
             if let Err(error) = self.client.carry_out(change).await {
                 // Whether it was carried out is not known: the next one looks.
                 *self.seen.lock().await = None;
                 return Err(error);
             }
-            tracing::info!(broker = %self.name, %change, "changed the broker");
+            tracing::debug!(broker = %self.name, %change, "changed");
             if let Some(seen) = &mut *self.seen.lock().await {
                 Arc::make_mut(&mut seen.state).apply(change);
             }
