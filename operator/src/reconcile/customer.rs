@@ -7,10 +7,12 @@ mod vhost;
 use std::time::Duration;
 
 use kinetic_api::resources::{Customer, customer::CustomerStatus};
+use kube::{ResourceExt, api::ListParams, core::error_boundary::DeserializeGuard};
 
 use super::{AGAIN, paused, set_finalizer, tell};
 use crate::{
-    apply, condition,
+    apply,
+    condition::{self, Verdict},
     config::AMQPS,
     context::{Context, Failure},
 };
@@ -25,9 +27,16 @@ pub async fn reconcile(customer: &Customer, context: &Context) -> Result<Duratio
     }
     set_finalizer(context, customer, true).await?;
     let material = context.vault.material((context.clock)()).await?;
-    // Neither waits for the other: certificates are issued and renewed while a broker is away.
-    let placed = vhost::place(customer, &material, context).await;
-    let certificates = certificates::certificates(customer, &material, context).await?;
+    let placed = match first_of_its_name(customer, context).await? {
+        None => vhost::place(customer, &material, context).await,
+        Some(first) => vhost::Placed { broker: None, verdict: name_taken(customer, &first) },
+    };
+    // Certificates are issued and renewed while a broker is away; but nobody is vouched for who has no vhost to go to.
+    let certificates = if placed.broker.is_some() {
+        certificates::certificates(customer, &material, context).await?
+    } else {
+        certificates::none(customer, context).await?
+    };
 
     let now = (context.clock)();
     let before = customer.status.as_ref();
@@ -50,6 +59,27 @@ pub async fn reconcile(customer: &Customer, context: &Context) -> Result<Duratio
     write(customer, &status, context).await?;
     let renewal = certificates.next_renewal.map(|at| Duration::try_from(at - now).unwrap_or_default());
     Ok(renewal.map_or(AGAIN, |renewal| renewal.clamp(Duration::from_secs(1), AGAIN)))
+}
+
+/// The Customer that had this name before, in another namespace. An identity names a customer without its namespace: two of one name would be let in as each
+/// other.
+async fn first_of_its_name(customer: &Customer, context: &Context) -> Result<Option<Customer>, Failure> {
+    let age = |customer: &Customer| (customer.metadata.creation_timestamp.clone(), customer.namespace());
+    let same = ListParams::default().fields(&format!("metadata.name={}", customer.name_any()));
+    let mut first = None;
+    for namespace in context.namespaces() {
+        let listed = context.api::<DeserializeGuard<Customer>>(namespace).list(&same).await?;
+        first = listed.into_iter().filter_map(|guard| guard.0.ok()).chain(first).min_by_key(age);
+    }
+    Ok(first.filter(|first| age(first) < age(customer)))
+}
+
+fn name_taken(customer: &Customer, first: &Customer) -> Verdict {
+    let (name, namespace) = (customer.name_any(), first.namespace().unwrap_or_default());
+    let message = format!(
+        "there is a Customer {name} in the namespace {namespace} already, and certificates name customers without their namespaces: choose another name"
+    );
+    Verdict::bad("BrokerReady", "NameTaken", message)
 }
 
 async fn write(customer: &Customer, status: &CustomerStatus, context: &Context) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ use kinetic_api::{
 };
 use kube::{Api, ResourceExt, api::ListParams};
 
-use self::validate::{Referred, validate};
+pub use self::validate::{Referred, validate};
 use super::{AGAIN, paused, set_finalizer, tell};
 use crate::{
     apply,

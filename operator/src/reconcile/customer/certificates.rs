@@ -32,6 +32,21 @@ pub(super) struct Certificates {
     pub(super) verdict: Verdict,
 }
 
+/// None, and those that there were are withdrawn.
+pub(super) async fn none(customer: &Customer, context: &Context) -> Result<Certificates, Failure> {
+    withdraw(customer, &BTreeSet::new(), context).await?;
+    let message = "certificates are issued once the vhost is the customer's";
+    let verdict = Verdict::bad(KIND, "Waiting", message);
+    Ok(Certificates { clients: Vec::new(), next_renewal: None, verdict })
+}
+
+/// Deletes the Secrets of classes that are no more.
+async fn withdraw(customer: &Customer, keep: &BTreeSet<String>, context: &Context) -> Result<(), Failure> {
+    let Some(owner) = Owned::by(customer) else { return Ok(()) };
+    let selector = query(COMPONENT, &customer.name_any());
+    Ok(prune::<Secret>(&context.client, &owner.namespace, &selector, &owner.reference, keep).await?)
+}
+
 pub(super) async fn certificates(
     customer: &Customer,
     material: &Material,
@@ -83,8 +98,7 @@ pub(super) async fn certificates(
             Err(error) => return Err(error.into()),
         }
     }
-    let selector = query(COMPONENT, &customer.name_any());
-    prune::<Secret>(&context.client, &owner.namespace, &selector, &owner.reference, &keep).await?;
+    withdraw(customer, &keep, context).await?;
     let verdict = match problems.first() {
         None => Verdict::good(KIND, "Issued", format!("{} certificate(s) are in place", clients.len())),
         Some((reason, _)) => {
