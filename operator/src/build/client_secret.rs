@@ -68,13 +68,13 @@ fn sidecar(ClientOf { vhost, profile, host, .. }: &ClientOf) -> String {
     )
 }
 
-fn collectd(ClientOf { vhost, profile, host, .. }: &ClientOf) -> String {
+fn collectd(ClientOf { vhost, client, profile, host, .. }: &ClientOf) -> String {
     format!(
-        "# collectd.conf, with the files in /etc/collectd/kinetic. The certificate says who it is; the password does not count.\n\
+        "# collectd.conf, with the files in /etc/collectd/kinetic. The certificate says who it is: any password does, and HOSTNAME is this machine's.\n\
          LoadPlugin amqp\n\
          <Plugin amqp>\n  <Publish \"kinetic\">\n    Host \"{host}\"\n    Port \"{AMQPS}\"\n    VHost \"{vhost}\"\n    \
-         User \"\"\n    Password \"\"\n    Exchange \"kinetic.metrics\"\n    RoutingKey \"collectd.{profile}.HOSTNAME\"\n    \
-         Format \"JSON\"\n    StoreRates false\n    TLSEnabled true\n    TLSVerifyPeer true\n    TLSVerifyHostName true\n    \
+         User \"{client}\"\n    Password \"unused\"\n    Exchange \"kinetic.metrics\"\n    RoutingKey \"collectd.{profile}.HOSTNAME\"\n    \
+         Persistent true\n    Format JSON\n    TLSEnabled true\n    TLSVerifyPeer true\n    TLSVerifyHostName true\n    \
          TLSCACert \"/etc/collectd/kinetic/ca.crt\"\n    TLSClientCert \"/etc/collectd/kinetic/tls.crt\"\n    \
          TLSClientKey \"/etc/collectd/kinetic/tls.key\"\n  </Publish>\n</Plugin>\n"
     )
