@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    load::{Load, Sender},
+    load::{Load, PACKET, Sender},
     peers::Kinetic,
     table::Row,
     udp,
@@ -55,7 +55,7 @@ pub fn row() -> anyhow::Result<Row> {
     let mut kinetic = Kinetic::start(RESOURCES, &["--log", "warn,kinetic_analyzer=debug"])?;
     let port = kinetic.server.port;
     let rate = udp::peak(&kinetic, SERIES)? / 2;
-    let background = Sender::start(Load { port, series: SERIES, rate, seconds: SECONDS })?;
+    let background = Sender::start(Load { port, series: SERIES, rate, seconds: SECONDS, packet: PACKET })?;
     let probes = thread::spawn(move || probe(port));
     let probes = probes.join().map_err(|_| anyhow::anyhow!("the probes' thread panicked"))??;
     background.finish()?;

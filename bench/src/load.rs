@@ -42,6 +42,9 @@ pub struct Load {
     /// For how long.
     #[arg(long)]
     pub seconds: u64,
+    /// Bytes of a packet, at most.
+    #[arg(long, default_value_t = PACKET)]
+    pub packet: usize,
 }
 
 /// What was sent.
@@ -61,11 +64,12 @@ impl Sender {
     /// Starts it: this program again, as `kinetic-bench send`.
     pub fn start(load: Load) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("a process knows its own file")?;
-        let Load { port, series, rate, seconds } = load;
+        let Load { port, series, rate, seconds, packet } = load;
         let child = Command::new(program)
             .arg("send")
             .args(["--port", &port.to_string(), "--series", &series.to_string()])
             .args(["--rate", &rate.to_string(), "--seconds", &seconds.to_string()])
+            .args(["--packet", &packet.to_string()])
             .stdout(Stdio::piped())
             .spawn()
             .context("a second kinetic-bench")?;
@@ -86,7 +90,7 @@ impl Sender {
 /// Sends, and prints how many lines and packets.
 pub fn send(load: Load) -> anyhow::Result<()> {
     pin();
-    let traffic = Traffic::plain(load.series, LINES.max(load.series), PACKET);
+    let traffic = Traffic::plain(load.series, LINES.max(load.series), load.packet);
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let packets: Vec<&[u8]> = traffic.messages.iter().map(|(_, body)| body.as_slice()).collect();
     let lines: Vec<u64> =

@@ -11,6 +11,7 @@ mod latency;
 mod load;
 mod median;
 mod memory;
+mod order;
 mod peers;
 mod plan;
 mod replay;
@@ -44,6 +45,9 @@ enum Command {
     /// Analyses a million series, and prints the most memory that took in KiB: a process of its own.
     #[command(hide = true)]
     Million,
+    /// Prints which functions of `kinetic` run, as `make release` lays them beside each other.
+    #[command(hide = true)]
+    Order,
 }
 
 /// The benchmarks.
@@ -61,8 +65,12 @@ enum Bench {
     Udp,
     /// From the line crossed to the finding.
     Latency,
-    /// The front door before a RabbitMQ.
+    /// The front door before a RabbitMQ, beside HAProxy.
     Door,
+    /// As many open connections as one process may have.
+    Crowd,
+    /// The sidecar before that.
+    Sidecar,
     /// From nothing to ready.
     Start,
 }
@@ -72,6 +80,7 @@ fn main() -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Send(load)) => return load::send(load),
         Some(Command::Million) => return memory::million(),
+        Some(Command::Order) => return order::print(),
         None => {}
     }
     table::print_header();
@@ -83,6 +92,8 @@ fn main() -> anyhow::Result<()> {
         Bench::Udp,
         Bench::Latency,
         Bench::Door,
+        Bench::Crowd,
+        Bench::Sidecar,
         Bench::Start,
     ];
     for bench in all.into_iter().filter(|bench| cli.only.is_empty() || cli.only.contains(bench)) {
@@ -94,6 +105,8 @@ fn main() -> anyhow::Result<()> {
             Bench::Udp => udp::rows(cli.rate)?,
             Bench::Latency => vec![latency::row()?],
             Bench::Door => door::rows()?,
+            Bench::Crowd => door::crowd::rows()?,
+            Bench::Sidecar => door::sidecar::rows()?,
             Bench::Start => vec![start::row()?],
         };
         rows.iter().for_each(table::print);

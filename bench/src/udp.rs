@@ -5,7 +5,7 @@ use std::{thread::sleep, time::Duration};
 use anyhow::Context;
 
 use crate::{
-    load::{Load, Sender, Sent},
+    load::{Load, PACKET, Sender, Sent},
     peers::{Brubeck, Kinetic, Netdata, Server, brubeck, netdata},
     table::Row,
     usage,
@@ -124,7 +124,7 @@ fn ours(series: usize, rate: u64) -> anyhow::Result<Seen> {
 pub fn peak(kinetic: &Kinetic, series: usize) -> anyhow::Result<u64> {
     let port = kinetic.server.port;
     let lost = || Ok::<_, anyhow::Error>(usage::udp_drops(port)? + kinetic.counter(DROPPED)?);
-    let load = |rate, seconds| Sender::start(Load { port, series, rate, seconds })?.finish();
+    let load = |rate, seconds| Sender::start(Load { port, series, rate, seconds, packet: PACKET })?.finish();
     load(FIRST_STEP, STEP_SECONDS)?;
     let (mut peak, mut rate) = (FIRST_STEP / 2, FIRST_STEP);
     loop {
@@ -142,7 +142,8 @@ pub fn peak(kinetic: &Kinetic, series: usize) -> anyhow::Result<u64> {
 /// Sends to a server, first to warm it up, then to measure.
 fn measured(server: &Server, series: usize, rate: u64) -> anyhow::Result<Seen> {
     let pid = server.process.pid();
-    let load = |seconds| Sender::start(Load { port: server.port, series, rate, seconds })?.finish();
+    let load =
+        |seconds| Sender::start(Load { port: server.port, series, rate, seconds, packet: PACKET })?.finish();
     load(WARM_UP_SECONDS)?;
     sleep(SETTLE);
     let (cpu, dropped) = (usage::cpu(pid)?, usage::udp_drops(server.port)?);

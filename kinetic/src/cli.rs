@@ -44,9 +44,9 @@ pub(crate) enum Command {
     ///
     /// Every part of Kinetic, and every client, proves who it is by a certificate. On Kubernetes the operator issues them; without it, this does.
     Pki(PkiArgs),
-    /// Show who is connected: since when, from where, how fast.
+    /// Show who is connected (since when, from where, how fast); pause or disconnect a customer.
     Clients(ClientsArgs),
-    /// Make the tokens that machines enrol with.
+    /// Make, list and revoke the tokens that machines enrol with.
     Token(enroll::token::TokenArgs),
     /// Get a certificate for this machine: the key is made here and stays here.
     Enroll(enroll::machine::EnrollArgs),

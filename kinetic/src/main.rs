@@ -70,7 +70,7 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Arc(args) => arc::run(args).await,
         Command::Pki(args) => pki::run(args),
         Command::Clients(args) => clients::run(&args).await,
-        Command::Token(args) => enroll::token::run(&args),
+        Command::Token(args) => enroll::token::run(&args).await,
         Command::Enroll(args) => enroll::machine::run(args).await,
         Command::Enrollments(args) => enroll::decide::list(&args).await,
         Command::Approve(args) => enroll::decide::approve(&args).await,

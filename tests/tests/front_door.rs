@@ -130,6 +130,20 @@ async fn a_first_start_makes_all_that_clients_need_and_machines_enrol() {
         panic!("{error}\n{}\n{}", enrolled.stderr, process.printed());
     });
 
+    // Who is connected is told by the data folder alone.
+    let clients = |arguments: &[&str]| kinetic([&["clients"], arguments, &["--data", &path(&data)]].concat());
+    let seen = clients(&["--json"]).expect_success().stdout;
+    for identity in ["clients/web\"", "machines/web-1.acme.example\""] {
+        assert!(seen.contains(identity), "{seen}");
+    }
+    let disconnected = clients(&["disconnect", "acme"]).expect_success().stdout;
+    assert!(disconnected.contains("acme disconnected (by the data folder"), "{disconnected}");
+    let refused = publish(amqps, &certificate, &key, &trust, b"page.by.machine:1|c").await.unwrap_err();
+    assert!(refused.to_string().contains("disconnected by its operator"), "{refused}");
+    assert!(clients(&[]).expect_success().stdout.contains("acme is disconnected"));
+    clients(&["resume", "acme"]).expect_success();
+    publish(amqps, &certificate, &key, &trust, b"page.by.machine:1|c").await.unwrap();
+
     eventually("both to have arrived", || {
         let series = get(admin, "/api/v1/series").map(|(_, body)| body).unwrap_or_default();
         series.contains("page.by.class") && series.contains("page.by.machine")

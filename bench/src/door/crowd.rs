@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures_util::{StreamExt, stream};
+use tokio::runtime::Runtime;
 
 use super::{publisher::Publisher, rooms::Rooms};
 use crate::{table::Row, usage};
@@ -20,7 +21,15 @@ const RATE: f64 = 2_000.0;
 const SIZE: usize = 1024;
 
 /// Opens them while others publish, and looks what the front door takes.
-pub async fn rows(rooms: &Rooms) -> anyhow::Result<Vec<Row>> {
+pub fn rows() -> anyhow::Result<Vec<Row>> {
+    Runtime::new().context("a tokio runtime")?.block_on(async {
+        let rooms = Rooms::start().await?;
+        let rows = open(&rooms).await;
+        rows.with_context(|| format!("the front door says:\n{}", rooms.our_log()))
+    })
+}
+
+async fn open(rooms: &Rooms) -> anyhow::Result<Vec<Row>> {
     let target = rooms.ours();
     let mut busy = Publisher::connect(&target).await?;
     let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();

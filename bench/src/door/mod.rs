@@ -1,8 +1,9 @@
 //! The front door beside HAProxy: the same broker, the same client, the same certificates; in turns.
 
-mod crowd;
-mod publisher;
+pub mod crowd;
+pub mod publisher;
 mod rooms;
+pub mod sidecar;
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,9 @@ use tokio::runtime::Runtime;
 
 use self::{
     publisher::{Publisher, Target, message},
-    rooms::{HAPROXY, Rooms},
+    rooms::HAPROXY,
 };
+pub use self::{rooms::Rooms, sidecar::Sidecar};
 use crate::{median::median, table::Row, usage};
 
 const ROUNDS: usize = 7;
@@ -43,7 +45,6 @@ pub fn rows() -> anyhow::Result<Vec<Row>> {
         for (size, name) in SIZES {
             rows.push(latency(&rooms, size, name).await?);
         }
-        rows.extend(crowd::rows(&rooms).await?);
         Ok(rows)
     })
 }

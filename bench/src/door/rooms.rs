@@ -27,7 +27,8 @@ use super::publisher::Target;
 use crate::peers::Kinetic;
 
 pub const HAPROXY: &str = "/usr/sbin/haproxy";
-const VHOST: &str = "local.bench.acme";
+/// Where the metrics go.
+pub const VHOST: &str = "local.bench.acme";
 const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Threads of either.
@@ -42,12 +43,18 @@ pub struct Rooms {
     haproxy: Option<(Process, u16)>,
     tls: Arc<ClientConfig>,
     _follow: Client,
+    client: Pair,
     role: Role,
 }
 
 impl Rooms {
     /// Makes certificates, and starts everything.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_by(Command::new(Kinetic::program()?)).await
+    }
+
+    /// The same, with a front door by a command that ends in the program.
+    pub async fn start_by(front_door: Command) -> anyhow::Result<Self> {
         let folder = TempDir::new()?;
         let pki = folder.path().join("pki");
         let issue = |arguments: &[&str]| -> anyhow::Result<()> {
@@ -86,12 +93,13 @@ impl Rooms {
         let role = Role::Client { client: "web".into(), profile: "web".into() };
         prepare(&broker, &role).await?;
 
-        let (our_port, ours) = redirector(folder.path(), &server, &trust, broker.tls_port())?;
+        let (our_port, ours) = redirector(front_door, folder.path(), &server, &trust, broker.tls_port())?;
         let haproxy =
             Path::new(HAPROXY).exists().then(|| haproxy(folder.path(), &server, &trust, broker.tls_port()));
         let rooms = Self {
             tls: follow.config(),
             _follow: follow,
+            client,
             haproxy: haproxy.transpose()?,
             folder,
             broker,
@@ -122,13 +130,42 @@ impl Rooms {
         self.ours.pid()
     }
 
+    /// What the front door has printed since it was last asked.
+    pub fn our_log(&self) -> String {
+        self.ours.printed()
+    }
+
     /// HAProxy's process.
     pub fn haproxy_pid(&self) -> Option<u32> {
         self.haproxy.as_ref().map(|(process, _)| process.pid())
     }
 
+    /// Where the front door takes AMQP.
+    pub fn our_port(&self) -> u16 {
+        self.our_port
+    }
+
+    /// The client's certificate and key.
+    pub fn client(&self) -> &Pair {
+        &self.client
+    }
+
+    /// The authority's certificate.
+    pub fn trust(&self) -> PathBuf {
+        self.at("pki/trust.crt")
+    }
+
+    /// A file of the folder for all of this.
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Ends the front door as a user would, and then all else.
+    pub fn end(self) {
+        self.ours.interrupt();
+    }
+
     fn target(&self, port: u16, sasl: (&'static str, Vec<u8>)) -> Target {
-        let _ = &self.folder;
         Target { port, tls: Arc::clone(&self.tls), vhost: VHOST.into(), sasl }
     }
 
@@ -140,9 +177,9 @@ impl Rooms {
 
 /// A certificate and its key.
 #[derive(Clone)]
-struct Pair {
-    certificate: PathBuf,
-    key: PathBuf,
+pub struct Pair {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 impl Pair {
@@ -176,7 +213,13 @@ async fn prepare(broker: &RabbitMq, role: &Role) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn redirector(folder: &Path, server: &Pair, trust: &Path, broker: u16) -> anyhow::Result<(u16, Process)> {
+fn redirector(
+    mut command: Command,
+    folder: &Path,
+    server: &Pair,
+    trust: &Path,
+    broker: u16,
+) -> anyhow::Result<(u16, Process)> {
     let port = free_port();
     let at = |name: &str| folder.join(name);
     fs::write(at("master.key"), KEY)?;
@@ -193,7 +236,6 @@ fn redirector(folder: &Path, server: &Pair, trust: &Path, broker: u16) -> anyhow
         trust.display(),
     );
     fs::write(at("redirector.yaml"), config)?;
-    let mut command = Command::new(Kinetic::program()?);
     command.arg("redirector").arg("--config").arg(at("redirector.yaml"));
     command.env("TOKIO_WORKER_THREADS", THREADS.to_string());
     Ok((port, listening(Process::spawn(&mut command), port)?))
@@ -220,7 +262,8 @@ fn haproxy(folder: &Path, server: &Pair, trust: &Path, broker: u16) -> anyhow::R
     Ok((listening(Process::spawn(&mut command), port)?, port))
 }
 
-fn listening(mut process: Process, port: u16) -> anyhow::Result<Process> {
+/// A process, once it listens.
+pub fn listening(mut process: Process, port: u16) -> anyhow::Result<Process> {
     let start = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         ensure!(process.is_running(), "it ended before it listened:\n{}", process.printed());

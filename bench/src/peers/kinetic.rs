@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::{Read, Write},
     net::TcpStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     thread::sleep,
     time::{Duration, Instant},
@@ -55,9 +55,18 @@ impl Kinetic {
         let folder = TempDir::new().context("a folder under the temporary one")?;
         let file = folder.path().join("resources.yaml");
         fs::write(&file, format!("{CUSTOMER}---\n{resources}"))?;
+        Self::start_on(Command::new(Self::program()?), &file, folder, more)
+    }
+
+    /// Starts it by a command that ends in the program, on a file or folder, with a folder for its data.
+    pub fn start_on(
+        mut command: Command,
+        resources: &Path,
+        folder: TempDir,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let (port, admin) = (free_port(), free_port());
-        let mut command = Command::new(Self::program()?);
-        command.arg("run").arg("-f").arg(&file).arg("--data").arg(folder.path().join("data"));
+        command.arg("run").arg("-f").arg(resources).arg("--data").arg(folder.path().join("data"));
         command.args(["--statsd", &format!("127.0.0.1:{port}"), "--statsd-tcp", "off"]);
         command.args(["--admin", &format!("127.0.0.1:{admin}")]).args(more);
         let process = Process::spawn(&mut command);

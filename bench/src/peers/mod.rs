@@ -1,6 +1,7 @@
 //! The servers that statsd is sent to: ours, and those it is compared with.
 
 pub mod brubeck;
+mod callgrind;
 mod kinetic;
 pub mod netdata;
 
@@ -14,7 +15,7 @@ use anyhow::ensure;
 use kinetic_tests::process::Kinetic as Process;
 use tempfile::TempDir;
 
-pub use self::{brubeck::Brubeck, kinetic::Kinetic, netdata::Netdata};
+pub use self::{brubeck::Brubeck, callgrind::Callgrind, kinetic::Kinetic, netdata::Netdata};
 
 /// Far above what any of them takes to start.
 const PATIENCE: Duration = Duration::from_secs(30);

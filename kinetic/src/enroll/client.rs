@@ -33,6 +33,13 @@ pub(crate) struct Server {
 #[error("{}: {}", .0.title, .0.detail)]
 pub(crate) struct Refused(pub(super) Problem);
 
+impl Refused {
+    /// Whether the server has no such thing.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.0.status == StatusCode::NOT_FOUND.as_u16()
+    }
+}
+
 impl Server {
     /// A server that the authorities in this file vouch for; to which we show this certificate, if any.
     pub(crate) fn new(url: Url, trust: &Path, identity: Option<ClientIdentity>) -> anyhow::Result<Self> {
@@ -69,6 +76,13 @@ impl Server {
         }
         let request = request.body(Full::from(serde_json::to_vec(body)?))?;
         json(&send(&self.url, Arc::clone(&self.tls), request, Duration::ZERO).await?)
+    }
+
+    /// Puts something, and takes success for an answer.
+    pub(crate) async fn put(&self, path: &str, body: &impl Serialize) -> anyhow::Result<()> {
+        let request = Request::put(path).header(header::CONTENT_TYPE, "application/json");
+        let request = request.body(Full::from(serde_json::to_vec(body)?))?;
+        send(&self.url, Arc::clone(&self.tls), request, Duration::ZERO).await.map(drop)
     }
 }
 

@@ -24,7 +24,7 @@ use super::client::Server;
 #[derive(Debug, Args)]
 struct PlaceArgs {
     /// The data folder of a `kinetic run` on this machine.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "kubeconfig"])]
+    #[arg(long, alias = "data", value_name = "DIR", conflicts_with_all = ["server", "kubeconfig"])]
     dir: Option<PathBuf>,
     /// A server that takes requests and signs, such as `https://kinetic.example:8443`: needs --cert, --key and --ca.
     #[arg(long, value_name = "URL", requires_all = ["cert", "key", "ca"], conflicts_with = "kubeconfig")]

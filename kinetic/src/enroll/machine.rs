@@ -10,7 +10,7 @@ use kinetic_enroll::{
     Token, renewal,
     wire::{Answer, Ask, ENROLLMENTS, RENEWALS, Renew},
 };
-use kinetic_pki::{Fingerprint, Peer, PrivateKey, request};
+use kinetic_pki::{Fingerprint, PrivateKey, request};
 use tokio::time::sleep;
 use tracing::warn;
 use url::Url;
@@ -125,7 +125,7 @@ async fn renew(args: &EnrollArgs, files: &Files) -> anyhow::Result<ExitCode> {
     let (Some(wanted), Some(peer)) = (files.enrolled()?, files.certificate()?) else {
         bail!("--dir {}: there is no certificate to renew: enrol first, without --renew", args.dir.display());
     };
-    let due = due(&peer);
+    let due = peer.renewal_due();
     if !args.force && Timestamp::now() < due {
         println!(
             "{} is good until {}; it is renewed from {due} on (--force: now)",
@@ -146,12 +146,6 @@ async fn renew(args: &EnrollArgs, files: &Files) -> anyhow::Result<ExitCode> {
     let answer: Answer = persist(args.wait, || server.post(RENEWALS, None, &ask)).await?;
     // Nobody must be asked: the signer needs a moment.
     finish(&server, files, &wanted, &key, answer, true).await
-}
-
-/// At two thirds of its life.
-fn due(peer: &Peer) -> Timestamp {
-    let (from, until) = (peer.not_before.as_second(), peer.not_after.as_second());
-    Timestamp::from_second(from + (until - from) / 3 * 2).unwrap_or(peer.not_after)
 }
 
 async fn finish(

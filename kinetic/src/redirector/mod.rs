@@ -11,7 +11,7 @@ use kinetic_pki::TlsMetrics;
 use kinetic_redirector::{
     door::{Brokers, Door, DoorMetrics, api_keys::ApiKeys, registry, routes::Routes},
     enroll::{Intake, IntakeMetrics, IntakeSettings},
-    https,
+    https::{self, HttpsLimits, HttpsMetrics},
 };
 use kinetic_resources::Snapshot;
 use prometheus_client::registry::Registry;
@@ -50,6 +50,8 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
     metrics.register(&mut counters);
     let enrolling = IntakeMetrics::default();
     enrolling.register(&mut counters);
+    let asking = HttpsMetrics::default();
+    asking.register(counters.sub_registry_with_prefix("kinetic_registry"));
     let brokers = settings.brokers(&tls_metrics)?;
     let trust_domain = settings.trust_domain()?;
     let tls = settings.server(&tls_metrics)?;
@@ -80,7 +82,7 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
             .await
             .with_context(|| format!("enroll.listen: {}: cannot listen", enroll.listen))?;
         info!(address = %listener.local_addr()?, "taking requests for certificates");
-        let intake = Intake::new(store, trust, IntakeSettings::default(), enrolling);
+        let intake = Intake::new(store, Arc::clone(&door), trust, IntakeSettings::default(), enrolling);
         tokio::spawn(intake.serve(listener, tls.clone(), stop.clone()));
     }
     if let Some(address) = settings.config.registry {
@@ -88,11 +90,13 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
             .await
             .with_context(|| format!("registry: {address}: cannot listen"))?;
         info!(address = %listener.local_addr()?, "serving the registry");
-        tokio::spawn(https::serve(listener, tls, registry::router(Arc::clone(&door)), stop.clone()));
+        let router = registry::router(Arc::clone(&door));
+        tokio::spawn(https::serve(listener, tls, router, HttpsLimits::default(), asking, stop.clone()));
     }
     if let Some(folder) = settings.api_keys() {
-        door.take_keys(ApiKeys::read(&folder)?);
-        tokio::spawn(follow_keys(Arc::clone(&door), folder, stop.clone()));
+        let keys = ApiKeys::read(&folder)?;
+        door.take_keys(keys.clone());
+        tokio::spawn(follow_keys(Arc::clone(&door), folder, keys, stop.clone()));
     }
     let serving = tokio::spawn(Arc::clone(&door).serve(listener, stop.clone()));
     unready.set(Vec::new());
@@ -112,13 +116,13 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn follow_keys(door: Arc<Door>, folder: PathBuf, stop: CancellationToken) {
-    let mut known = None;
+/// Takes the folder's API keys whenever they are others than those taken before.
+async fn follow_keys(door: Arc<Door>, folder: PathBuf, mut known: ApiKeys, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
         match ApiKeys::read(&folder) {
-            Ok(keys) if known.as_ref() != Some(&keys) => {
+            Ok(keys) if known != keys => {
                 door.take_keys(keys.clone());
-                known = Some(keys);
+                known = keys;
             }
             Ok(_) => {}
             Err(error) => error!(%error, "the API keys stay as they were"),

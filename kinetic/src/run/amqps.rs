@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -30,9 +30,11 @@ use kinetic_redirector::{
         Brokers, Door, DoorMetrics, DoorSettings,
         broker::{Broker, Node},
         credentials::Credentials,
+        registry,
         routes::{PlacementBrokers, Routes},
     },
     enroll::{Intake, IntakeMetrics, IntakeSettings},
+    https::{self, HttpsLimits, HttpsMetrics},
 };
 use kinetic_resources::Snapshot;
 use prometheus_client::registry::Registry;
@@ -42,10 +44,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use url::Url;
 
+use crate::{clients::FrontDoor, listen::Listen};
+
 /// The only broker's name.
 const BROKER: &str = "amqp";
 /// Where the authority is, under `--data`.
-const PKI: &str = "pki";
+pub(crate) const PKI: &str = "pki";
 /// What the passwords of roles follow from, under `--data`.
 const MASTER_KEY: &str = "master.key";
 const AUTHORITY_LIFETIME: Duration = Duration::from_hours(10 * 365 * 24);
@@ -80,7 +84,7 @@ impl Amqps {
         data: &Path,
         amqp: Option<&str>,
         admin: Option<&str>,
-        registry: &mut Registry,
+        counters: &mut Registry,
     ) -> anyhow::Result<(Arc<Self>, TcpListener)> {
         let (Some(amqp), Some(admin)) = (amqp, admin) else {
             bail!(
@@ -100,9 +104,10 @@ impl Amqps {
             opened => opened?,
         };
         let (tls_metrics, metrics) = (TlsMetrics::default(), DoorMetrics::default());
-        tls_metrics.register(registry);
-        metrics.register(registry);
+        tls_metrics.register(counters);
+        metrics.register(counters);
         let own = renewed(&folder, &own_leaf(address), now)?;
+        renewed(&folder, &operator_leaf(), now)?;
         let key = own.key.clone().context("the front door's key")?;
         let files = Files { certificate: own.certificate, key, trust: own.trust };
         let tls = Server::watch(files, ClientAuth::Optional, &tls_metrics)?;
@@ -199,18 +204,18 @@ impl Amqps {
         &self,
         address: SocketAddr,
         data: &Path,
-        registry: &mut Registry,
+        counters: &mut Registry,
         stop: &CancellationToken,
     ) -> anyhow::Result<SocketAddr> {
         let store = FolderStore::open(data)?;
         let (signing, taking) = (SignerMetrics::default(), IntakeMetrics::default());
-        signing.register(registry);
-        taking.register(registry);
+        signing.register(counters);
+        taking.register(counters);
         let rules = self.rules.subscribe();
         let signer =
             Signer::new(store.clone(), self.folder.clone(), rules, SignerSettings::default(), signing);
         let trust = self.folder.issued().join("trust.crt");
-        let intake = Intake::new(store, trust, IntakeSettings::default(), taking);
+        let intake = Intake::new(store, Arc::clone(&self.door), trust, IntakeSettings::default(), taking);
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("--enroll {address}: cannot listen"))?;
         let bound = listener.local_addr()?;
@@ -219,13 +224,44 @@ impl Amqps {
         Ok(bound)
     }
 
-    /// Takes connections until stopped; renews the front door's own certificate.
+    /// Tells by HTTPS who is connected, until stopped; notes under `data` where, for `kinetic clients`.
+    pub(crate) async fn tell(
+        &self,
+        listen: Option<Listen>,
+        data: &Path,
+        counters: &mut Registry,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<SocketAddr>> {
+        let address = match listen {
+            Some(Listen::Off) => {
+                FrontDoor::forget(data)?;
+                return Ok(None);
+            }
+            Some(Listen::At(address)) => address,
+            None => (Ipv4Addr::LOCALHOST, 0).into(),
+        };
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("--registry {address}: cannot listen"))?;
+        let bound = listener.local_addr()?;
+        FrontDoor::note(data, bound)?;
+        let asking = HttpsMetrics::default();
+        asking.register(counters.sub_registry_with_prefix("kinetic_registry"));
+        let router = registry::router(Arc::clone(&self.door));
+        let (tls, limits) = (self.tls.clone(), HttpsLimits::default());
+        tokio::spawn(https::serve(listener, tls, router, limits, asking, stop.clone()));
+        Ok(Some(bound))
+    }
+
+    /// Takes connections until stopped; renews the process's own certificates.
     pub(crate) fn serve(self: &Arc<Self>, listener: TcpListener, stop: &CancellationToken) -> JoinHandle<()> {
         let (renewing, stopped) = (Arc::clone(self), stop.clone());
         tokio::spawn(async move {
             while stopped.run_until_cancelled(tokio::time::sleep(RENEWING)).await.is_some() {
-                if let Err(error) = renewed(&renewing.folder, &own_leaf(renewing.address), Timestamp::now()) {
-                    error!(%error, "the front door's certificate could not be renewed");
+                for leaf in [own_leaf(renewing.address), operator_leaf()] {
+                    if let Err(error) = renewed(&renewing.folder, &leaf, Timestamp::now()) {
+                        error!(%error, subject = %leaf.subject, "the certificate could not be renewed");
+                    }
                 }
             }
         });
@@ -244,6 +280,11 @@ fn own_leaf(address: SocketAddr) -> Leaf {
     leaf
 }
 
+/// Whoever may read the data folder, and with it the authority's key, is the operator.
+fn operator_leaf() -> Leaf {
+    Leaf::new(Subject::Operator, OWN_LIFETIME)
+}
+
 /// The holder's certificate, as it lies in the folder, or a new one for the same key if it is missing or two thirds of its life are over.
 fn renewed(folder: &Folder, leaf: &Leaf, now: Timestamp) -> anyhow::Result<HandedOut> {
     let stem = folder.issued().join(file_name(&leaf.subject));
@@ -255,11 +296,7 @@ fn renewed(folder: &Folder, leaf: &Leaf, now: Timestamp) -> anyhow::Result<Hande
     let (certificate, key) = (with(".crt"), with(".key"));
     let there = Pem::read(&certificate).ok().and_then(|pem| pem.certificates().ok());
     let peer = there.and_then(|chain| Peer::of(chain.first()?).ok());
-    let fresh = peer.is_some_and(|peer| {
-        let life = peer.not_after.duration_since(peer.not_before);
-        now < peer.not_before + life / 3 * 2
-    });
-    if fresh && key.exists() {
+    if peer.is_some_and(|peer| now < peer.renewal_due()) && key.exists() {
         return Ok(HandedOut { certificate, key: Some(key), trust: folder.issued().join("trust.crt") });
     }
     let known = Pem::read(&key).ok().map(|pem| String::from_utf8_lossy(&pem.bytes).into_owned());

@@ -58,6 +58,10 @@ pub(crate) struct RunArgs {
     /// --data.  [default: off]
     #[arg(long, value_name = "ADDR", env = "KINETIC_ENROLL", requires = "amqps")]
     pub(crate) enroll: Option<SocketAddr>,
+    /// Where this front door tells who is connected (`kinetic clients`), by HTTPS to the operator, the console and customers' control.
+    /// [default with --amqps: a free port of 127.0.0.1, which `kinetic clients --data DIR` finds]
+    #[arg(long, value_name = "ADDR|off", env = "KINETIC_REGISTRY_LISTEN", requires = "amqps")]
+    pub(crate) registry: Option<Listen>,
     #[command(flatten)]
     pub(crate) mail: MailArgs,
     /// Where /healthz, /readyz and /metrics are served.  [default: 127.0.0.1:8181; off with --once]

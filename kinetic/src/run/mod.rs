@@ -33,7 +33,6 @@ use tokio::{task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-pub(crate) use self::args::RunArgs;
 use self::{
     amqps::Amqps,
     broker::Broker,
@@ -42,6 +41,7 @@ use self::{
     progress::Progress,
     supervisor::{AnalyzerParts, Parts, Supervisor},
 };
+pub(crate) use self::{amqps::PKI, args::RunArgs};
 use crate::{
     admin::{Admin, Unready},
     arc,
@@ -86,12 +86,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let front_door = match args.amqps {
         Some(address) => {
             let (amqp, admin) = (args.amqp.as_deref(), args.amqp_admin.as_deref());
-            let (amqps, listener) = Amqps::listen(address, &args.data, amqp, admin, &mut registry).await?;
-            if let Some(address) = args.enroll {
-                let bound = amqps.enroll(address, &args.data, &mut registry, &stop).await?;
-                info!(address = %bound, "taking requests for certificates");
-            }
-            Some((amqps, listener))
+            Some(Amqps::listen(address, &args.data, amqp, admin, &mut registry).await?)
         }
         None => None,
     };
@@ -105,6 +100,13 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut taking = None;
     if let Some((amqps, listener)) = front_door {
         amqps.lead(&snapshot).await;
+        if let Some(address) = args.enroll {
+            let bound = amqps.enroll(address, &args.data, &mut registry, &stop).await?;
+            info!(address = %bound, "taking requests for certificates");
+        }
+        if let Some(bound) = amqps.tell(args.registry, &args.data, &mut registry, &stop).await? {
+            info!(address = %bound, "telling who is connected (kinetic clients)");
+        }
         info!(address = %amqps.address(), "taking AMQP over TLS");
         taking = Some(amqps.serve(listener, &stop));
         supervisor.lead_by(amqps);

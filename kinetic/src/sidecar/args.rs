@@ -16,7 +16,8 @@ use crate::listen::Listen;
     kinetic sidecar --config sidecar.yaml\n\n\
     Example configuration:\n  upstream: {address: kinetic.acme.example:5671, vhost: us-west.aws.acme, cert: tls.crt, key: tls.key, ca: ca.crt}\n  \
     amqp: 127.0.0.1:5672        # plain, any credentials; off\n  statsd: 127.0.0.1:8125      # UDP and TCP; off\n  \
-    statsdSocket: /run/kinetic/statsd.socket\n  \
+    statsdSocket: /run/kinetic/statsd.socket              # unix://, datagrams\n  \
+    statsdStreamSocket: /run/kinetic/statsd-stream.socket  # unixstream://\n  \
     profile: web                # where absent, the client's name in the certificate\n  \
     origin: web-1.acme.example  # where absent, the machine's name in the certificate, or its own\n  \
     batch: {size: 32Ki, age: 100ms}\n  \
@@ -27,7 +28,7 @@ pub(crate) struct SidecarArgs {
     /// The configuration, a YAML file; flags win over it.
     #[arg(long, value_name = "FILE", env = "KINETIC_CONFIG")]
     pub(super) config: Option<PathBuf>,
-    /// The front door; its certificate must name HOST.
+    /// The front door: its certificate must name HOST, and by its SPIFFE ID, if it has one of our trust domain, be the redirector's.
     #[arg(long, value_name = "HOST:PORT", env = "KINETIC_UPSTREAM")]
     pub(super) upstream: Option<String>,
     /// The customer's vhost, `{region}.{provider}.{customer}`.
@@ -52,6 +53,9 @@ pub(crate) struct SidecarArgs {
     /// Where statsd datagrams are taken by a Unix socket, as DogStatsD clients send them to `unix://PATH`.
     #[arg(long, value_name = "PATH", env = "KINETIC_STATSD_SOCKET")]
     pub(super) statsd_socket: Option<PathBuf>,
+    /// Where statsd packets are taken by a Unix stream socket, each behind its length, as DogStatsD clients send them to `unixstream://PATH`.
+    #[arg(long, value_name = "PATH", env = "KINETIC_STATSD_STREAM_SOCKET")]
+    pub(super) statsd_stream_socket: Option<PathBuf>,
     /// The profile that the metrics carry.  [default: the client's name in the certificate]
     #[arg(long, value_name = "NAME", env = "KINETIC_STATSD_PROFILE")]
     pub(super) profile: Option<Name>,

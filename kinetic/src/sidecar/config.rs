@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use kinetic_api::{duration::Duration, quantity::Bytes, resources::Name};
-use kinetic_pki::{ClientFiles, ClientIdentity, Peer, Subject, Trust, material::Pem};
+use kinetic_pki::{ClientFiles, ClientIdentity, Identity, Peer, Subject, Trust, material::Pem};
 use kinetic_redirector::sidecar::{Origin, SidecarConfig, SpoolConfig};
 use serde::Deserialize;
 
@@ -28,6 +28,7 @@ struct File {
     amqp: Option<String>,
     statsd: Option<String>,
     statsd_socket: Option<PathBuf>,
+    statsd_stream_socket: Option<PathBuf>,
     profile: Option<Name>,
     origin: Option<String>,
     batch: BatchFile,
@@ -67,6 +68,8 @@ pub(super) struct Settings {
     pub(super) upstream: String,
     pub(super) vhost: String,
     pub(super) files: ClientFiles,
+    /// Who the front door must be, if its certificate is of our trust domain.
+    pub(super) front_door: Identity,
     pub(super) admin: Option<SocketAddr>,
     /// Where AMQP is taken.
     pub(super) amqp: Option<SocketAddr>,
@@ -100,24 +103,12 @@ impl Settings {
             "vhost",
             "the customer's: {region}.{provider}.{customer}",
         )?;
-        let certificate = place.needed(
-            path(args.cert, file.upstream.cert),
-            "upstream.cert",
-            "cert",
-            "the certificate to show, in PEM",
-        )?;
-        let key = place.needed(
-            path(args.key, file.upstream.key),
-            "upstream.key",
-            "key",
-            "the certificate's private key, in PEM",
-        )?;
-        let ca = place.needed(
-            path(args.ca, file.upstream.ca),
-            "upstream.ca",
-            "ca",
-            "the authorities to trust, in PEM",
-        )?;
+        let pem = |flag, field, name: &str, hint| {
+            place.needed(path(flag, field), &format!("upstream.{name}"), name, hint)
+        };
+        let certificate = pem(args.cert, file.upstream.cert, "cert", "the certificate to show, in PEM")?;
+        let key = pem(args.key, file.upstream.key, "key", "the certificate's private key, in PEM")?;
+        let ca = pem(args.ca, file.upstream.ca, "ca", "the authorities to trust, in PEM")?;
 
         let listen = |flag: Option<Listen>, field: Option<String>, name| -> anyhow::Result<Option<Listen>> {
             Ok(match flag {
@@ -165,11 +156,13 @@ impl Settings {
                 identity: Some(ClientIdentity { certificate, key }),
                 trust: Trust::File(ca),
             },
+            front_door: Subject::Redirector.within(peer.identity.trust_domain),
             admin,
             amqp,
             relay: SidecarConfig {
                 statsd,
                 statsd_socket: path(args.statsd_socket, file.statsd_socket),
+                statsd_stream_socket: path(args.statsd_stream_socket, file.statsd_stream_socket),
                 profile,
                 origin,
                 batch_bytes: usize::try_from(batch).expect("a batch is small"),

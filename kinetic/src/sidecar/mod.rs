@@ -3,12 +3,13 @@
 mod args;
 mod config;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use kinetic_bus::{Bus, ConnectionState};
 use kinetic_pki::{Client, ServerIdentity, TlsMetrics};
 use kinetic_redirector::{
+    door::broker::{Broker, Node},
     intake::IntakeMetrics,
     sidecar::{AmqpPass, SidecarMetrics, StatsdRelay, upstream},
 };
@@ -40,7 +41,7 @@ pub(crate) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
     metrics.register(&mut registry);
     tls.register(&mut registry);
 
-    let client = Client::watch(settings.files, ServerIdentity::Name, &tls)
+    let client = Client::watch(settings.files, ServerIdentity::Named(settings.front_door), &tls)
         .context("the certificate cannot be used")?;
     let passing = match settings.amqp {
         Some(address) => {
@@ -48,10 +49,13 @@ pub(crate) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
                 format!("amqp {address}: cannot listen; choose another address by --amqp, or --amqp off")
             })?;
             let (host, port) = settings.upstream.rsplit_once(':').context("--upstream: write HOST:PORT")?;
-            let pass = AmqpPass {
+            let node = Node {
                 host: host.trim_matches(['[', ']']).to_owned(),
                 port: port.parse().context("--upstream: write HOST:PORT")?,
-                tls: client.clone(),
+            };
+            let name = settings.upstream.clone();
+            let pass = AmqpPass {
+                upstream: Arc::new(Broker::new(name, vec![node], Some(client.clone()), false)),
                 vhost: settings.vhost.as_str().into(),
                 metrics: metrics.clone(),
             };
@@ -63,7 +67,9 @@ pub(crate) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
     let config = upstream(&settings.upstream, &settings.vhost, Arc::new(move || client.config()));
     let bus = Bus::amqp(config.context("--upstream")?);
     let (profile, origin) = (settings.relay.profile.clone(), settings.relay.origin.clone());
-    let socket = settings.relay.statsd_socket.clone();
+    let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let (socket, stream_socket) =
+        (shown(&settings.relay.statsd_socket), shown(&settings.relay.statsd_stream_socket));
     let instance = Uuid::new_v4().to_string();
     let relay = StatsdRelay::start(settings.relay, &bus, &instance, intake, metrics, &work).await?;
     let unready = Unready::starting();
@@ -75,7 +81,7 @@ pub(crate) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
         info!(address = %bound, "serving /healthz, /readyz and /metrics");
     }
     let statsd = relay.udp().map(|address| address.to_string());
-    info!(statsd, socket = socket.map(|path| path.display().to_string()), %profile, %origin, upstream = settings.upstream, "listening");
+    info!(statsd, socket, stream_socket, %profile, %origin, upstream = settings.upstream, "listening");
     tell(relay.upstream(), &unready, &stop).await;
 
     relay.stop(GRACE).await?;

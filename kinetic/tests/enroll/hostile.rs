@@ -8,7 +8,7 @@ use kinetic_pki::{
     Client, ClientFiles, ClientIdentity, Fingerprint, Folder, PrivateKey, ServerIdentity, TlsMetrics, Trust,
     request,
 };
-use kinetic_redirector::enroll::IntakeSettings;
+use kinetic_redirector::{enroll::IntakeSettings, https::HttpsLimits};
 use rustls::ClientConfig;
 
 use crate::rig::{ALLOW, Rig, err, issue, rig};
@@ -113,8 +113,9 @@ async fn a_flood_is_bounded_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_large_too_slow_or_nonsense_is_answered() {
-    let settings =
-        IntakeSettings { patience: Duration::from_millis(500), connections: 3, ..IntakeSettings::default() };
+    let https =
+        HttpsLimits { patience: Duration::from_millis(500), connections: 3, ..HttpsLimits::default() };
+    let settings = IntakeSettings { https, ..IntakeSettings::default() };
     let rig = rig(ALLOW, settings).await;
     let token = rig.token("acme").await;
     let tls = config(&rig, None);

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod hold;
 mod hostile;
 mod rig;
+mod standing;
+mod tokens;
 
 use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
 

@@ -12,7 +12,16 @@ use jiff::Timestamp;
 use kinetic_api::resources::Customer;
 use kinetic_enroll::{FolderStore, Rulebook, Signer, SignerMetrics, SignerSettings};
 use kinetic_pki::{ClientAuth, Files, Folder, Identity, Leaf, PrivateKey, Server, TlsMetrics};
-use kinetic_redirector::enroll::{Intake, IntakeMetrics, IntakeSettings};
+use kinetic_redirector::{
+    door::{
+        Brokers, Door, DoorMetrics, DoorSettings,
+        credentials::Credentials,
+        registry,
+        routes::{PlacementBrokers, Routes},
+    },
+    enroll::{Intake, IntakeMetrics, IntakeSettings},
+    https::{self, HttpsLimits, HttpsMetrics},
+};
 use prometheus_client::registry::Registry;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -27,9 +36,13 @@ pub(crate) struct Rig {
     pub(crate) place: tempfile::TempDir,
     pub(crate) folder: Folder,
     pub(crate) store: FolderStore,
+    /// Of the intake.
     pub(crate) address: SocketAddr,
-    registry: Registry,
-    _rules: watch::Sender<Arc<Rulebook>>,
+    /// Of the front door's registry.
+    pub(crate) registry: SocketAddr,
+    counters: Registry,
+    rules: watch::Sender<Arc<Rulebook>>,
+    door: Arc<Door>,
     _stop: DropGuard,
 }
 
@@ -46,26 +59,33 @@ pub(crate) async fn rig(enrollment: &str, settings: IntakeSettings) -> Rig {
     let trust = files.trust.clone();
     let tls = Server::watch(files, ClientAuth::Optional, &TlsMetrics::default()).unwrap();
     let store = FolderStore::open(&place.path().join("data")).unwrap();
-    let customers = ["acme", "beta"].map(|name| {
-        let text = format!(
-            "apiVersion: kinetic.dev/v1alpha1\nkind: Customer\nmetadata: {{name: {name}}}\nspec: {{region: us-west, provider: aws, \
-             clients: [{{name: web, profile: web}}]{enrollment}}}\n"
-        );
-        serde_saphyr::from_str::<Customer>(&text).unwrap()
-    });
-    let (rules, told) = watch::channel(Arc::new(Rulebook::of(&customers)));
-    let mut registry = Registry::default();
+    let (rules, told) = watch::channel(Arc::default());
+    let mut counters = Registry::default();
     let (signing, taking) = (SignerMetrics::default(), IntakeMetrics::default());
-    signing.register(&mut registry);
-    taking.register(&mut registry);
+    signing.register(&mut counters);
+    taking.register(&mut counters);
     let stop = CancellationToken::new();
     let signer = Signer::new(store.clone(), folder.clone(), told, SignerSettings::default(), signing);
     tokio::spawn(signer.run(stop.clone()));
+    let nobody = Credentials::Roles { master_key: vec![0; 32], version: 1 };
+    let door = Door::new(DoorSettings::default(), tls.clone(), nobody, DoorMetrics::default());
+    let (intake, address) = listen().await;
+    let taking = Intake::new(store.clone(), Arc::clone(&door), trust, settings, taking);
+    tokio::spawn(taking.serve_deciding(intake, tls.clone(), stop.clone()));
+    let (telling, registry) = listen().await;
+    let router = registry::router(Arc::clone(&door));
+    let (limits, asking) = (HttpsLimits::default(), HttpsMetrics::default());
+    tokio::spawn(https::serve(telling, tls, router, limits, asking, stop.clone()));
+    let rig =
+        Rig { place, folder, store, address, registry, counters, rules, door, _stop: stop.drop_guard() };
+    rig.change(&["acme", "beta"], enrollment);
+    rig
+}
+
+async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let intake = Intake::new(store.clone(), trust, settings, taking);
-    tokio::spawn(intake.serve_deciding(listener, tls, stop.clone()));
-    Rig { place, folder, store, address, registry, _rules: rules, _stop: stop.drop_guard() }
+    (listener, address)
 }
 
 /// A certificate for this identity, and where it lies.
@@ -82,6 +102,27 @@ pub(crate) fn issue(folder: &Folder, identity: &str, out: &Path) -> Files {
 }
 
 impl Rig {
+    /// Has these Customers from now on, each with these further fields.
+    pub(crate) fn change(&self, names: &[&str], more: &str) {
+        let customers: Vec<Customer> = names
+            .iter()
+            .map(|name| {
+                let text = format!(
+                    "apiVersion: kinetic.dev/v1alpha1\nkind: Customer\nmetadata: {{name: {name}}}\nspec: {{region: us-west, provider: aws, \
+                     clients: [{{name: web, profile: web}}]{more}}}\n"
+                );
+                serde_saphyr::from_str(&text).unwrap()
+            })
+            .collect();
+        let placement = PlacementBrokers {
+            region: "us-west".to_owned(),
+            provider: "aws".to_owned(),
+            brokers: vec!["one".to_owned()],
+        };
+        self.door.lead(Routes::new("kinetic.local", &[placement], &customers, []), Brokers::new());
+        self.rules.send_replace(Arc::new(Rulebook::of(&customers)));
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("https://{}", self.address)
     }
@@ -102,7 +143,11 @@ impl Rig {
     pub(crate) async fn kinetic(&self, args: &[&str], token: Option<&str>) -> Output {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_kinetic"));
         command.args(args).current_dir(self.place.path()).stdin(Stdio::null()).kill_on_drop(true);
-        command.env_remove("KINETIC_DATA").env_remove("KINETIC_ENROLL_TOKEN").env("USER", "ann");
+        command
+            .env_remove("KINETIC_DATA")
+            .env_remove("KINETIC_REGISTRY")
+            .env_remove("KINETIC_ENROLL_TOKEN")
+            .env("USER", "ann");
         if let Some(token) = token {
             command.env("KINETIC_ENROLL_TOKEN", token);
         }
@@ -142,14 +187,23 @@ impl Rig {
     /// What the program would show at /metrics.
     pub(crate) fn metrics(&self) -> String {
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        prometheus_client::encoding::text::encode(&mut text, &self.counters).unwrap();
         text
     }
 
     /// Sends bytes over TLS, and reads until the server closes.
     pub(crate) async fn raw(&self, config: Arc<ClientConfig>, request: &[u8]) -> std::io::Result<String> {
-        let socket = TcpStream::connect(self.address).await?;
-        let name = ServerName::from(self.address.ip());
+        self.raw_to(self.address, config, request).await
+    }
+
+    pub(crate) async fn raw_to(
+        &self,
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+        request: &[u8],
+    ) -> std::io::Result<String> {
+        let socket = TcpStream::connect(address).await?;
+        let name = ServerName::from(address.ip());
         let mut stream = TlsConnector::from(config).connect(name, socket).await?;
         stream.write_all(request).await?;
         let mut answer = Vec::new();

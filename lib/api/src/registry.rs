@@ -105,7 +105,8 @@ pub struct CustomerUse {
 }
 
 /// Whether an operator holds a customer up. The body of `PUT /v1/customers/{customer}/hold`, as a JSON string.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The strictest is the greatest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Hold {
     /// No.
@@ -115,4 +116,16 @@ pub enum Hold {
     Paused,
     /// Its connections are closed, and none is taken.
     Disconnected,
+}
+
+impl Hold {
+    /// What people call it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "resumed",
+            Self::Paused => "paused",
+            Self::Disconnected => "disconnected",
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! One line for every certificate that is issued, denied or renewed: to the tracing target `kinetic::audit`.
 
+use std::net::IpAddr;
+
 use kinetic_api::resources::{Enrollment, enrollment::EnrollmentStatus};
+use kinetic_pki::Peer;
 use tracing::info;
 
 /// What happened.
@@ -39,6 +42,7 @@ pub(crate) fn tell(event: Event, enrollment: &Enrollment, status: &EnrollmentSta
         customer = %spec.customer,
         client = %spec.client,
         machine = spec.name,
+        identity = format!("/customers/{}/clients/{}/machines/{}", spec.customer, spec.client, spec.name),
         key = spec.key_fingerprint,
         address = spec.address,
         token = spec.token.as_deref().unwrap_or_default(),
@@ -47,5 +51,23 @@ pub(crate) fn tell(event: Event, enrollment: &Enrollment, status: &EnrollmentSta
         by = status.decided_by.as_deref().unwrap_or_default(),
         reason = status.reason.as_deref().unwrap_or_default(),
         "enrolment {}", event.as_str()
+    );
+}
+
+/// Writes the line of a renewal that was refused at the door, and not kept: whose certificate asked, from where, and why it gets no other.
+pub fn tell_refused(peer: &Peer, address: IpAddr, reason: &str) {
+    let event = Event::Denied.as_str();
+    info!(
+        target: "kinetic::audit",
+        event,
+        identity = %peer.identity.subject,
+        trust_domain = %peer.identity.trust_domain,
+        key = %peer.key,
+        address = %address.to_canonical(),
+        serial = %peer.serial,
+        not_after = %peer.not_after,
+        by = "front door",
+        reason,
+        "renewal {event}"
     );
 }

@@ -79,6 +79,36 @@ impl FolderStore {
         write(&path, record)
     }
 
+    /// What is kept of all tokens, in no order. What is unreadable is logged and left out: its token is worth nothing.
+    pub fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        let folder = &self.0.tokens;
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder).map_err(at(folder))? {
+            let path = entry.map_err(at(folder))?.path();
+            if path.extension().is_none_or(|extension| extension != "yaml") {
+                continue;
+            }
+            match read(&path) {
+                Ok(record) => found.extend(record),
+                Err(error) => warn!(%error, "a token's record cannot be read, and is left out"),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Forgets a token: who shows it from now on is refused. False if nothing is kept of it.
+    pub fn revoke_token(&self, id: &TokenId) -> Result<bool, StoreError> {
+        let path = self.0.tokens.join(format!("{id}.yaml"));
+        match fs::remove_file(&path) {
+            Ok(()) => {
+                durable::sync_folder_of(&path).map_err(at(&path))?;
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(at(&path)(error)),
+        }
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,

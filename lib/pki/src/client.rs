@@ -3,14 +3,8 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
-    client::{
-        Resumption, WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        verify_server_cert_signed_by_trust_anchor,
-    },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    CertificateError, ClientConfig, Error, OtherError, RootCertStore,
+    client::{Resumption, WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor},
     server::ParsedCertificate,
 };
 
@@ -19,8 +13,10 @@ use crate::{
     identity::Identity,
     material::{MaterialError, Pem, explain, platform_trust},
     metrics::TlsMetrics,
+    named::NamedVerifier,
     peer::{Peer, PeerError, not_after},
     provider::{VERSIONS, provider},
+    verifier::{Shown, Verifier},
 };
 
 /// The files that a client needs, in PEM.
@@ -55,6 +51,9 @@ pub enum Trust {
 pub enum ServerIdentity {
     /// The DNS name or address that was connected to (RFC 6125).
     Name,
+    /// The same; and a certificate that carries a SPIFFE ID of this identity's trust domain must carry this one: not everybody whom the
+    /// authority gave a certificate is a server.
+    Named(Identity),
     /// This SPIFFE ID, wherever it is reached: for addresses that no certificate names.
     Spiffe(Identity),
 }
@@ -120,8 +119,16 @@ fn make(
                 .map_err(|error| unusable(error.to_string()))?;
             builder.with_webpki_verifier(verifier)
         }
+        ServerIdentity::Named(identity) => {
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
+                .build()
+                .map_err(|error| unusable(error.to_string()))?;
+            let verifier = NamedVerifier { by_name: verifier, identity: identity.clone() };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
         ServerIdentity::Spiffe(identity) => {
-            let verifier = SpiffeVerifier { roots, identity: identity.clone(), provider: provider() };
+            let identity = identity.clone();
+            let verifier = Verifier::new(move |shown| vouched(shown, &roots, &identity));
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
     };
@@ -140,74 +147,34 @@ fn make(
     Ok(Made { config, not_after })
 }
 
+/// Believes a server whose certificate is an authority's word for one SPIFFE ID (X.509-SVID, section 5.2), instead of for a DNS name.
+fn vouched(shown: &Shown<'_>, roots: &RootCertStore, identity: &Identity) -> Result<(), Error> {
+    let certificate = ParsedCertificate::try_from(shown.certificate)?;
+    let algorithms = provider().signature_verification_algorithms.all;
+    verify_server_cert_signed_by_trust_anchor(&certificate, roots, shown.between, shown.now, algorithms)?;
+    let found = match Peer::of(shown.certificate) {
+        Ok(peer) if peer.identity == *identity => return Ok(()),
+        Ok(peer) => Ok(peer.identity),
+        Err(error) => Err(error),
+    };
+    let error = NotExpected { expected: identity.clone(), found };
+    Err(CertificateError::Other(OtherError(Arc::new(error))).into())
+}
+
 /// The server proved to be somebody, but not the one that was asked for.
 #[derive(thiserror::Error)]
 #[error("the server is not {expected}: its certificate {}", match .found {
     Ok(identity) => format!("is {identity}'s"),
     Err(error) => format!("is nobody's ({error})"),
 })]
-struct NotExpected {
-    expected: Identity,
-    found: Result<Identity, PeerError>,
+pub(crate) struct NotExpected {
+    pub(crate) expected: Identity,
+    pub(crate) found: Result<Identity, PeerError>,
 }
 
 /// rustls shows foreign errors by their `Debug`: people are to read the sentence.
 impl fmt::Debug for NotExpected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
-    }
-}
-
-/// Believes a server whose certificate is an authority's word for one SPIFFE ID (X.509-SVID, section 5.2), instead of for a DNS name.
-#[derive(Debug)]
-struct SpiffeVerifier {
-    roots: Arc<RootCertStore>,
-    identity: Identity,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for SpiffeVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
-        let found = match Peer::of(end_entity) {
-            Ok(peer) if peer.identity == self.identity => return Ok(ServerCertVerified::assertion()),
-            Ok(peer) => Ok(peer.identity),
-            Err(error) => Err(error),
-        };
-        let error = NotExpected { expected: self.identity.clone(), found };
-        Err(CertificateError::Other(OtherError(Arc::new(error))).into())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

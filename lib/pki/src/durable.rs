@@ -34,7 +34,7 @@ pub fn write(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
 }
 
 /// Makes what happened to the names in a file's folder last.
-pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }

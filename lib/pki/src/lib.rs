@@ -16,11 +16,13 @@ pub mod identity;
 pub mod key;
 pub mod material;
 pub mod metrics;
+mod named;
 pub mod peer;
 mod provider;
 pub mod request;
 pub mod serial;
 pub mod server;
+mod verifier;
 pub mod vouch;
 
 pub use self::{

@@ -71,6 +71,12 @@ impl Peer {
     pub fn of_chain(chain: &[CertificateDer<'_>]) -> Result<Self, PeerError> {
         Self::of(chain.first().ok_or(PeerError::Damaged)?)
     }
+
+    /// When to get a new certificate: at two thirds of this one's life.
+    #[must_use]
+    pub fn renewal_due(&self) -> Timestamp {
+        self.not_before + self.not_after.duration_since(self.not_before) / 3 * 2
+    }
 }
 
 pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PeerError> {
@@ -133,6 +139,21 @@ mod tests {
         assert_eq!(peer.fingerprint, Fingerprint::of(&der));
         assert_eq!(peer.key, Fingerprint::of(&rcgen::PublicKeyData::subject_public_key_info(&key)));
         assert_eq!(Peer::of_chain(&[der.into()]), Ok(peer));
+    }
+
+    #[test]
+    fn it_is_renewed_at_two_thirds_of_its_life() {
+        let peer = |from: &str, until: &str| {
+            let peer = Peer::of(&certificate(&[WEB], IsCa::NoCa).0).unwrap();
+            Peer { not_before: from.parse().unwrap(), not_after: until.parse().unwrap(), ..peer }
+        };
+        let month = peer("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
+        assert_eq!(month.renewal_due(), "2026-11-21T00:00:00Z".parse().unwrap());
+        // Whatever a certificate says, the time lies between both.
+        let longest = Peer { not_before: Timestamp::MIN, not_after: Timestamp::MAX, ..month.clone() };
+        assert!((longest.not_before..longest.not_after).contains(&longest.renewal_due()));
+        let never = peer("2026-12-01T00:00:00Z", "2026-11-01T00:00:00Z");
+        assert_eq!(never.renewal_due(), "2026-11-11T00:00:00Z".parse().unwrap());
     }
 
     #[test]

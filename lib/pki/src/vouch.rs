@@ -8,6 +8,7 @@ use rustls::{
 };
 
 use crate::{
+    authority::trust_domain,
     details::signed_by,
     key::{KeyError, PrivateKey, PublicKey},
     peer::{Peer, PeerError, not_after, parse},
@@ -47,8 +48,15 @@ impl Trusted {
     pub fn vouch(&self, certificate: &str, now: Timestamp) -> Result<Peer, NotBelieved> {
         let der = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|_| PeerError::Damaged)?;
         let peer = Peer::of(&der)?;
+        // One that names a trust domain speaks for no other.
+        let speaks_for = |authority: &CertificateDer<'_>| {
+            let domain = parse(authority).ok().and_then(|authority| trust_domain(&authority));
+            domain.is_none_or(|domain| domain == peer.identity.trust_domain)
+        };
         let believed = |authority: &CertificateDer<'_>| {
-            not_after(authority).is_some_and(|end| now < end) && signed_by(&der, authority)
+            not_after(authority).is_some_and(|end| now < end)
+                && speaks_for(authority)
+                && signed_by(&der, authority)
         };
         let Peer { not_before, not_after, .. } = peer;
         if !self.0.iter().any(believed) {

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use kinetic_pki::Client as Tls;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     leg::Leg,
@@ -36,6 +36,8 @@ pub struct Broker {
     proxy_protocol: bool,
     /// The node that answered last.
     latest: AtomicUsize,
+    /// None answered the last time.
+    away: AtomicBool,
 }
 
 /// One of a cluster's nodes.
@@ -69,24 +71,35 @@ impl Broker {
     /// A cluster; `proxy_protocol` says that its nodes want the client's address before all else.
     #[must_use]
     pub fn new(name: String, nodes: Vec<Node>, tls: Option<Tls>, proxy_protocol: bool) -> Self {
-        Self { name, nodes, tls, proxy_protocol, latest: AtomicUsize::new(0) }
+        Self { name, nodes, tls, proxy_protocol, latest: AtomicUsize::new(0), away: AtomicBool::new(false) }
     }
 
     /// Connects to the first node that answers, beginning with the one that did last.
     pub async fn greet(&self, client: SocketAddr) -> Result<Greeted<'_>, Refusal> {
         let begin = self.latest.load(Relaxed);
+        let mut last = None;
         for turn in 0..self.nodes.len() {
             let number = (begin + turn) % self.nodes.len();
             let node = &self.nodes[number];
             match self.connect(node, client).await {
                 Ok((wire, start)) => {
                     self.latest.store(number, Relaxed);
+                    if self.away.swap(false, Relaxed) {
+                        info!(broker = self.name, host = node.host, port = node.port, "a broker is back");
+                    }
                     return Ok(Greeted { broker: self, wire, start });
                 }
                 Err(error) => {
                     debug!(broker = self.name, host = node.host, port = node.port, %error, "a node does not answer");
+                    last = Some((node, error));
                 }
             }
+        }
+        // Once, not for each of the thousands that come meanwhile.
+        if let Some((node, error)) = last
+            && !self.away.swap(true, Relaxed)
+        {
+            warn!(broker = self.name, host = node.host, port = node.port, %error, "no node of a broker answers");
         }
         Err(Refusal::BrokerAway(self.name.clone()))
     }
@@ -156,6 +169,12 @@ impl<'a> Greeted<'a> {
             Ok(Method::Start(start)) => Some(start.server_properties),
             _ => None,
         }
+    }
+
+    /// For a handshake that somebody else leads.
+    #[must_use]
+    pub fn into_wire(self) -> Wire {
+        self.wire
     }
 
     /// Logs in as a role's user.

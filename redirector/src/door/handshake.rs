@@ -90,7 +90,7 @@ pub async fn welcome(
     client.leg.send_all(&Method::Start(start).frame()).await?;
 
     let payload = client.method().await?;
-    let Method::StartOk(ok) = read(&payload)? else { return Err(unexpected(&payload)) };
+    let Method::StartOk(ok) = read(&payload)? else { return Err(WireError::unexpected(&payload)) };
     let announced = Announced::read(ok.client_properties).map_err(Refusal::from)?;
     *stage = Stage::Opening { cause: (10, 11) };
     let mut way = way?;
@@ -118,12 +118,12 @@ pub async fn welcome(
     client.leg.send_all(&Method::Tune(offer).frame()).await?;
 
     let payload = client.method().await?;
-    let Method::TuneOk(asked) = read(&payload)? else { return Err(unexpected(&payload)) };
+    let Method::TuneOk(asked) = read(&payload)? else { return Err(WireError::unexpected(&payload)) };
     *stage = Stage::Opening { cause: (10, 31) };
     let tune = agreed(offer, asked)?;
 
     let payload = client.method().await?;
-    let Method::Open(open) = read(&payload)? else { return Err(unexpected(&payload)) };
+    let Method::Open(open) = read(&payload)? else { return Err(WireError::unexpected(&payload)) };
     *stage = Stage::Opening { cause: (10, 40) };
     if opening.is_none() {
         // Who serves all customers names one by its vhost.
@@ -194,11 +194,6 @@ fn agreed(offer: Tune, asked: Tune) -> Result<Tune, Refusal> {
 
 fn read(payload: &[u8]) -> Result<Method<'_>, Refusal> {
     Method::read(payload).map_err(Refusal::from)
-}
-
-fn unexpected(payload: &[u8]) -> WireError {
-    let (class, method) = Method::read(payload).map_or((0, 0), |method| method.id());
-    Refusal::Unexpected(class, method).into()
 }
 
 /// What is said to those whose broker is not known, or away.

@@ -173,9 +173,13 @@ impl Door {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Whether a certificate is of our trust domain, and its holder has not been put out.
-    fn believes(&self, peer: &Peer) -> Result<(), Refusal> {
-        self.routes().believes(peer)
+    /// Whether a certificate's holder, whom TLS has believed, is still somebody here ([`Routes::knows`]), and the certificate has not run out
+    /// since the connection began.
+    pub fn knows(&self, peer: &Peer, now: Timestamp) -> Result<(), Refusal> {
+        if now >= peer.not_after {
+            return Err(Refusal::Expired(peer.not_after.to_string()));
+        }
+        self.routes().knows(peer).map(drop)
     }
 
     fn attendance(&self) -> MutexGuard<'_, Attendance> {

@@ -6,18 +6,21 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use axum::{
-    Json, Router,
-    extract::{ConnectInfo, Path, Query, State},
-    http::StatusCode,
+    Extension, Json, Router,
+    body::Body,
+    extract::{Path, Query, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
     routing::{get, put},
 };
 use jiff::Timestamp;
 use kinetic_api::registry::{Connection, CustomerUse, Hold, Registry, Seen};
-use kinetic_pki::Subject;
+use kinetic_enroll::wire::Problem;
+use kinetic_pki::{Identity, PeerError, Subject};
 use serde::Deserialize;
 
-use super::{Door, live::Live, routes::Who};
-use crate::https::Asker;
+use super::{Door, Refusal, live::Live, routes::Who};
+use crate::https::{Asker, Unread};
 
 /// The routes; served by [`crate::https::serve`].
 pub fn router(door: Arc<Door>) -> Router {
@@ -38,61 +41,106 @@ enum Scope {
     Only(String),
 }
 
-/// Why an answer is none.
-type Refused = (StatusCode, String);
+/// Why an answer is none (RFC 9457).
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("show a certificate: of the customer's control (…/control/NAME), of the operator or the console")]
+    NoCertificate,
+    #[error("{0}")]
+    Unreadable(#[from] PeerError),
+    #[error("{0}")]
+    NotKnown(#[from] Refusal),
+    #[error(
+        "{0} may not ask here: it takes a certificate of the customer's control, of the operator or the console"
+    )]
+    NotAllowed(Identity),
+    #[error("this certificate asks about {0} only")]
+    Foreign(String),
+    #[error("only the operator or the console may hold a customer up, and this is {0}'s certificate")]
+    NotHolding(String),
+    #[error("{0}")]
+    Unread(#[from] Unread),
+    #[error("the body is no hold: {0}; it is \"paused\", \"disconnected\" or \"no\"")]
+    Body(serde_json::Error),
+    #[error("customer {0} is not served here: is it registered, and is this its region's front door?")]
+    NotServed(String),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let (kind, status, title) = match &self {
+            Self::NoCertificate => ("no-certificate", StatusCode::FORBIDDEN, "A certificate is needed"),
+            Self::Unreadable(_) | Self::NotKnown(_) => {
+                ("not-known", StatusCode::FORBIDDEN, "The certificate is not accepted")
+            }
+            Self::NotAllowed(_) | Self::Foreign(_) | Self::NotHolding(_) => {
+                ("not-allowed", StatusCode::FORBIDDEN, "Not allowed")
+            }
+            Self::Unread(unread) => ("body", unread.status(), "The request cannot be read"),
+            Self::Body(_) => ("body", StatusCode::BAD_REQUEST, "The request cannot be read"),
+            Self::NotServed(_) => ("not-served", StatusCode::NOT_FOUND, "Not served here"),
+        };
+        let problem = Problem {
+            kind: format!("urn:kinetic:registry:{kind}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: self.to_string(),
+        };
+        let mut response = (status, Json(problem)).into_response();
+        let kind = header::HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
 
 fn scope(door: &Door, asker: &Asker) -> Result<Scope, Refused> {
-    let refused = |text: String| (StatusCode::FORBIDDEN, text + "\n");
-    let peer = match &asker.peer {
-        Some(Ok(peer)) => peer,
-        Some(Err(error)) => return Err(refused(error.to_string())),
-        None => {
-            return Err(refused(
-                "show a certificate: of the operator, the console or a controller".to_owned(),
-            ));
-        }
-    };
-    if let Err(refusal) = door.believes(peer) {
-        return Err(refused(refusal.to_string()));
-    }
+    let peer = asker.peer.as_ref().ok_or(Refused::NoCertificate)?.as_ref().map_err(Clone::clone)?;
+    door.knows(peer, Timestamp::now())?;
     match &peer.identity.subject {
         Subject::Operator | Subject::Console => Ok(Scope::All),
         Subject::Control { customer, .. } => Ok(Scope::Only(customer.to_string())),
-        _ => Err(refused(format!("{} may not ask here", peer.identity))),
+        _ => Err(Refused::NotAllowed(peer.identity.clone())),
     }
 }
 
 async fn registry(
     State(door): State<Arc<Door>>,
-    ConnectInfo(asker): ConnectInfo<Asker>,
+    Extension(asker): Extension<Asker>,
     Query(query): Query<Asked>,
 ) -> Result<Json<Registry>, Refused> {
     let customer = match (scope(&door, &asker)?, query.customer) {
         (Scope::All, customer) => customer,
         (Scope::Only(own), None) => Some(own),
         (Scope::Only(own), Some(other)) if other == own => Some(own),
-        (Scope::Only(own), Some(_)) => {
-            return Err((StatusCode::FORBIDDEN, format!("ask about {own} only\n")));
-        }
+        (Scope::Only(own), Some(_)) => return Err(Refused::Foreign(own)),
     };
     Ok(Json(view(&door, customer.as_deref(), Timestamp::now())))
 }
 
 async fn hold(
     State(door): State<Arc<Door>>,
-    ConnectInfo(asker): ConnectInfo<Asker>,
+    Extension(asker): Extension<Asker>,
     Path(customer): Path<String>,
-    Json(hold): Json<Hold>,
+    body: Body,
 ) -> Result<StatusCode, Refused> {
-    let Scope::All = scope(&door, &asker)? else {
-        return Err((StatusCode::FORBIDDEN, "the operator or the console may do that\n".to_owned()));
-    };
-    if door.hold(&customer, hold) {
-        tracing::info!(target: "kinetic::audit", customer, ?hold, address = %asker.address, "a customer is held up, or goes on");
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err((StatusCode::NOT_FOUND, format!("customer {customer} is not served here\n")))
+    if let Scope::Only(own) = scope(&door, &asker)? {
+        return Err(Refused::NotHolding(own));
     }
+    let hold: Hold = serde_json::from_slice(&asker.read(body).await?).map_err(Refused::Body)?;
+    if !door.hold(&customer, hold) {
+        return Err(Refused::NotServed(customer));
+    }
+    let by = asker.known();
+    tracing::info!(
+        target: "kinetic::audit",
+        event = hold.as_str(),
+        customer,
+        by = by.map(|peer| peer.identity.to_string()).unwrap_or_default(),
+        serial = by.map(|peer| peer.serial.to_string()).unwrap_or_default(),
+        address = %asker.address.ip().to_canonical(),
+        "customer {}", hold.as_str()
+    );
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn view(door: &Door, customer: Option<&str>, now: Timestamp) -> Registry {

@@ -152,34 +152,22 @@ impl Routes {
         self.customers.get(self.vhosts.get(vhost)?)
     }
 
-    /// Whether a certificate is of our trust domain, and none that its customer has revoked.
-    pub fn believes(&self, peer: &Peer) -> Result<(), Refusal> {
+    /// Whether a certificate's holder is still somebody here, and if it is a customer's, where it belongs: the certificate is of our trust domain
+    /// and not revoked; customer, client class, machine and analyzer are not taken out. Asked wherever a certificate counts, by AMQP or HTTPS.
+    ///
+    /// Redirector, alert, operator and console belong to no customer, and no customer's list can revoke their certificates.
+    pub fn knows(&self, peer: &Peer) -> Result<Option<Admission>, Refusal> {
         let Identity { trust_domain, subject } = &peer.identity;
         if trust_domain.to_string() != self.trust_domain {
             return Err(Refusal::ForeignTrustDomain(trust_domain.to_string()));
         }
-        let route = subject.customer().and_then(|customer| self.customers.get(&**customer));
-        match route {
-            Some(route) if route.revoked.contains(&peer.serial) => {
-                Err(Refusal::Revoked(peer.serial.to_string()))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether a certificate's holder may come in at all: None if that takes the vhost's name, too, as for those that serve all customers.
-    pub fn admit(&self, peer: &Peer) -> Result<Option<Admission>, Refusal> {
-        self.believes(peer)?;
-        let Identity { subject, .. } = &peer.identity;
-        let Some(customer) = subject.customer() else {
-            return match subject {
-                Subject::Alert => Ok(None),
-                _ => Err(Refusal::NoRole(peer.identity.to_string())),
-            };
-        };
+        let Some(customer) = subject.customer() else { return Ok(None) };
         let Some(route) = self.customers.get(&**customer) else {
             return Err(Refusal::UnknownCustomer(customer.to_string()));
         };
+        if route.revoked.contains(&peer.serial) {
+            return Err(Refusal::Revoked(peer.serial.to_string()));
+        }
         let role = match subject {
             Subject::Client { client, .. } => route.client(client)?,
             Subject::Machine { client, machine, .. } => {
@@ -203,11 +191,19 @@ impl Routes {
                 Role::Analyzer
             }
             Subject::Control { .. } => Role::Control,
-            Subject::Redirector | Subject::Alert | Subject::Operator | Subject::Console => {
-                return Err(Refusal::NoRole(peer.identity.to_string()));
-            }
+            Subject::Redirector | Subject::Alert | Subject::Operator | Subject::Console => return Ok(None),
         };
         Ok(Some(Admission { customer: Arc::clone(route), role }))
+    }
+
+    /// Whether a certificate's holder may come in at all: None if that takes the vhost's name, too, as for those that serve all customers.
+    pub fn admit(&self, peer: &Peer) -> Result<Option<Admission>, Refusal> {
+        match self.knows(peer)? {
+            None if peer.identity.subject != Subject::Alert => {
+                Err(Refusal::NoRole(peer.identity.to_string()))
+            }
+            known => Ok(known),
+        }
     }
 
     /// Lets somebody in who serves all customers, to this one's vhost.

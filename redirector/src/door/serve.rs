@@ -1,110 +1,61 @@
 //! Connections taken, until the front door stops.
 
 use std::{
-    collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use jiff::Timestamp;
 use kinetic_pki::Peer;
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::{
-    Door, Refusal,
+    Door, DoorSettings, Refusal,
     broker::keep_alive,
     handshake::{Session, Stage, welcome},
-    leg::{Leg, Received},
+    leg::Leg,
     live::Live,
     relay::{Ended, Relay},
     wire::{Wire, WireError},
 };
-use crate::amqp::Method;
-
-/// How long a refused client may take to read why.
-const REFUSING: Duration = Duration::from_secs(2);
-/// After an error of the listener, such as too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
+use crate::{
+    accept::accept,
+    seats::{Seat, Seats},
+};
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
-
-/// Who is shaking hands.
-#[derive(Debug, Default)]
-struct Shaking(Mutex<HashMap<IpAddr, u32>>);
-
-/// One who is; until it is dropped.
-struct Turn {
-    shaking: Arc<Shaking>,
-    address: IpAddr,
-    door: Arc<Door>,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.door.metrics.handshakes.dec();
-        let mut shaking = self.shaking.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(number) = shaking.get_mut(&self.address) {
-            *number -= 1;
-            if *number == 0 {
-                shaking.remove(&self.address);
-            }
-        }
-    }
-}
-
-impl Shaking {
-    fn turn(self: &Arc<Self>, door: &Arc<Door>, address: IpAddr) -> Option<Turn> {
-        let mut shaking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = shaking.values().sum::<u32>();
-        let number = shaking.entry(address).or_default();
-        if all >= door.settings.handshakes || *number >= door.settings.handshakes_per_address {
-            return None;
-        }
-        *number += 1;
-        door.metrics.handshakes.inc();
-        Some(Turn { shaking: Arc::clone(self), address, door: Arc::clone(door) })
-    }
-}
 
 impl Door {
     /// Takes connections until cancelled; then ends the open ones at a bounded rate, and returns when the last has gone.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        let shaking = Arc::new(Shaking::default());
-        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((socket, address)) => {
-                    self.metrics.accepted.inc();
-                    let Some(turn) = shaking.turn(&self, address.ip()) else {
-                        self.metrics.overrun.inc();
-                        continue;
-                    };
-                    tasks.spawn(Arc::clone(&self).attend(socket, address, turn));
-                }
-                Err(error) => {
-                    warn!(%error, "cannot take a connection");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-        drop(listener);
+        let DoorSettings { handshakes, handshakes_per_address, .. } = self.settings;
+        let shaking = Seats::new(handshakes, handshakes_per_address, self.metrics.handshakes.clone());
+        accept(listener, &stop, |socket, address| {
+            self.metrics.accepted.inc();
+            let Some(turn) = shaking.sit(address.ip()) else {
+                self.metrics.overrun.inc();
+                return;
+            };
+            tasks.spawn(Arc::clone(&self).attend(socket, address, turn));
+        })
+        .await;
         self.draining.store(true, Relaxed);
         self.changed();
         tasks.close();
         tasks.wait().await;
     }
 
-    async fn attend(self: Arc<Self>, socket: TcpStream, address: SocketAddr, turn: Turn) {
+    async fn attend(self: Arc<Self>, socket: TcpStream, address: SocketAddr, turn: Seat) {
         // On the heap, and gone before the connection's long life begins.
         let greeted = Box::pin(self.shake(socket, address)).await;
         drop(turn);
@@ -164,26 +115,13 @@ impl Door {
         };
         self.metrics.refuse(refusal.label());
         info!(%address, reason = refusal.label(), text = %refusal, "a connection was refused");
-        if let Some(mut client) = client {
-            let _ = timeout(REFUSING, refuse(&mut client, &refusal, stage)).await;
-            client.leg.end().await;
+        match (client, stage) {
+            (Some(client), Stage::Opening { cause }) => client.refuse(&refusal, cause).await,
+            (Some(mut client), Stage::Header) => client.leg.end().await,
+            (None, _) => {}
         }
         None
     }
-}
-
-async fn refuse(client: &mut Wire, refusal: &Refusal, stage: Stage) -> io::Result<()> {
-    let Stage::Opening { cause } = stage else { return Ok(()) };
-    let close = Method::close(refusal.code(), &format!("{}: {refusal}", refusal.code().name()), cause);
-    client.leg.send_all(&close).await?;
-    // Its answer is not needed; but to end with bytes unread would take the reason from it.
-    while client.leg.receive(&mut client.buffer).await? == Received::Some {
-        if client.buffer.ends_with(&Method::CloseOk.frame()) {
-            break;
-        }
-        client.buffer.clear();
-    }
-    Ok(())
 }
 
 /// What TLS refused, as it is counted.

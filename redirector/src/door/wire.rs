@@ -1,19 +1,24 @@
 //! Frames of a handshake, one at a time.
 
-use std::io;
+use std::{io, time::Duration};
+
+use tokio::time::timeout;
 
 use super::{
     leg::{Leg, Received},
     refusal::Refusal,
 };
 use crate::amqp::{
-    FrameHead, FrameKind, PROTOCOL_HEADER,
+    FrameHead, FrameKind, Method, PROTOCOL_HEADER,
     frame::{END, FrameError, HEAD},
 };
 
 /// Before Tune a frame may be so large at most. The specification's 4,096 is little for what libraries tell of themselves; RabbitMQ allows
 /// as much.
 pub const FRAME_MAX: u32 = 8192;
+
+/// How long a refused peer may take to read why.
+const REFUSING: Duration = Duration::from_secs(2);
 
 /// A leg, and what came on it and has not been read.
 #[derive(Debug)]
@@ -35,6 +40,15 @@ pub enum WireError {
     Refused(#[from] Refusal),
 }
 
+impl WireError {
+    /// A method that has no place here.
+    #[must_use]
+    pub fn unexpected(payload: &[u8]) -> Self {
+        let (class, method) = Method::read(payload).map_or((0, 0), |method| method.id());
+        Refusal::Unexpected(class, method).into()
+    }
+}
+
 impl From<FrameError> for WireError {
     fn from(error: FrameError) -> Self {
         Self::Refused(error.into())
@@ -42,6 +56,25 @@ impl From<FrameError> for WireError {
 }
 
 impl Wire {
+    /// Ends the connection, and says why: by Close, with the method that `cause`d it.
+    pub async fn refuse(mut self, refusal: &Refusal, cause: (u16, u16)) {
+        let _ = timeout(REFUSING, self.close(refusal, cause)).await;
+        self.leg.end().await;
+    }
+
+    async fn close(&mut self, refusal: &Refusal, cause: (u16, u16)) -> io::Result<()> {
+        let text = format!("{}: {refusal}", refusal.code().name());
+        self.leg.send_all(&Method::close(refusal.code(), &text, cause)).await?;
+        // Its answer is not needed; but to end with bytes unread would take the reason from it.
+        while self.leg.receive(&mut self.buffer).await? == Received::Some {
+            if self.buffer.ends_with(&Method::CloseOk.frame()) {
+                break;
+            }
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
     /// What came, until there are so many bytes.
     async fn at_least(&mut self, number: usize) -> io::Result<()> {
         while self.buffer.len() < number {

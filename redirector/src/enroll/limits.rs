@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    net::{IpAddr, Ipv6Addr},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -46,17 +45,6 @@ impl<K: Eq + Hash> Paces<K> {
     }
 }
 
-/// Whom an address stands for: a household has a /64 of IPv6 (RFC 6177), and could use any address of it.
-pub(super) fn household(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,14 +62,5 @@ mod tests {
         // Who has rested makes room.
         assert_eq!(taken(60_000, 3_000_000_000), 2);
         assert_eq!(paces.known.lock().unwrap().len(), 1);
-    }
-
-    #[test]
-    fn addresses_of_a_household_are_one() {
-        let of = |text: &str| household(text.parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 }

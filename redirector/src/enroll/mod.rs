@@ -1,33 +1,34 @@
 //! Enrolment requests in: HTTPS on an address of its own.
 //!
-//! [`listen`] takes connections, [`routes`] answers, [`limits`] bounds what one address or customer may ask. Nothing is decided here:
+//! [`https`] takes connections, [`routes`] answers, [`limits`] bounds what one address or customer may ask. Nothing is decided here:
 //! the signer ([`kinetic_enroll::signer`]) does, elsewhere. Where one process is both, [`Intake::serve_deciding`] also takes what people say.
 
 mod limits;
-mod listen;
 mod metrics;
 mod problem;
 mod routes;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use axum::Router;
 use kinetic_enroll::{Decisions, Requests};
 use kinetic_pki::Server;
 use tokio::{net::TcpListener, sync::Mutex};
 use tokio_util::sync::CancellationToken;
 
+use crate::{
+    door::Door,
+    https::{self, HttpsLimits},
+};
 use limits::Paces;
+
 pub use metrics::IntakeMetrics;
 
 /// What the intake keeps to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntakeSettings {
-    /// Connections at a time.
-    pub connections: u32,
-    /// Of them so many from one address.
-    pub connections_per_address: u32,
-    /// How long a client may take for TLS, for a request's head, and for its body; also how long a connection may rest.
-    pub patience: Duration,
+    /// For connections, and for each request.
+    pub https: HttpsLimits,
     /// How long a client may wait for its certificate in one request.
     pub longest_wait: Duration,
     /// An address may ask once each so often …
@@ -45,9 +46,7 @@ pub struct IntakeSettings {
 impl Default for IntakeSettings {
     fn default() -> Self {
         Self {
-            connections: 2000,
-            connections_per_address: 500,
-            patience: Duration::from_secs(10),
+            https: HttpsLimits::default(),
             longest_wait: Duration::from_mins(1),
             each_per_address: Duration::from_millis(200),
             burst_per_address: 100,
@@ -61,6 +60,8 @@ impl Default for IntakeSettings {
 /// Takes enrolment requests in.
 pub struct Intake<S> {
     store: S,
+    /// Knows whose certificates count.
+    door: Arc<Door>,
     trust: PathBuf,
     settings: IntakeSettings,
     metrics: IntakeMetrics,
@@ -72,11 +73,19 @@ pub struct Intake<S> {
 }
 
 impl<S: Requests> Intake<S> {
-    /// An intake into this store; `trust` is the file of the authorities that machines are given to trust.
+    /// An intake into this store; `trust` is the file of the authorities that machines are given to trust. Certificates count as they do at
+    /// the front door.
     #[must_use]
-    pub fn new(store: S, trust: PathBuf, settings: IntakeSettings, metrics: IntakeMetrics) -> Arc<Self> {
+    pub fn new(
+        store: S,
+        door: Arc<Door>,
+        trust: PathBuf,
+        settings: IntakeSettings,
+        metrics: IntakeMetrics,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
+            door,
             trust,
             settings,
             metrics,
@@ -89,8 +98,17 @@ impl<S: Requests> Intake<S> {
 
     /// Takes requests until cancelled; returns when the last is answered. `tls` must let clients in without a certificate.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, tls: Server, stop: CancellationToken) {
-        let router = routes::router(&self);
-        listen::serve(&self, router, listener, tls, stop).await;
+        self.answer_by(routes::router(&self), listener, tls, stop).await;
+    }
+
+    async fn answer_by(&self, router: Router, listener: TcpListener, tls: Server, stop: CancellationToken) {
+        let (limits, metrics) = (self.settings.https, self.metrics.https.clone());
+        let waiting = async {
+            stop.cancelled().await;
+            // Who waits for a decision is told how it is.
+            self.stopping.cancel();
+        };
+        tokio::join!(https::serve(listener, tls, router, limits, metrics, stop.clone()), waiting);
     }
 }
 
@@ -104,6 +122,6 @@ impl<S: Decisions> Intake<S> {
         stop: CancellationToken,
     ) {
         let router = routes::router(&self).merge(routes::decisions(&self));
-        listen::serve(&self, router, listener, tls, stop).await;
+        self.answer_by(router, listener, tls, stop).await;
     }
 }

@@ -10,6 +10,8 @@ use axum::{
 use kinetic_enroll::{StoreError, person::NotDecided, renewal::NotRenewable, wire};
 use kinetic_pki::RequestError;
 
+use crate::{door::Refusal, https::Unread};
+
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
@@ -38,6 +40,9 @@ pub(super) enum Problem {
     Full(usize),
     #[error("show the machine's current certificate in the TLS handshake: without one, ask with a token")]
     NoCertificate,
+    /// It proves who somebody was.
+    #[error("{0}")]
+    NotKnown(#[from] Refusal),
     #[error("{0}")]
     NotRenewable(#[from] NotRenewable),
     #[error(
@@ -50,6 +55,15 @@ pub(super) enum Problem {
     Store(#[from] StoreError),
     #[error("the authorities to trust cannot be read now: try again")]
     Trust,
+}
+
+impl From<Unread> for Problem {
+    fn from(error: Unread) -> Self {
+        match error {
+            Unread::TooLarge(most) => Self::TooLarge(most),
+            Unread::TooSlow(patience) => Self::TooSlow(patience),
+        }
+    }
 }
 
 impl From<RequestError> for Problem {
@@ -86,6 +100,7 @@ impl Problem {
             Self::Full(_) => ("full", StatusCode::TOO_MANY_REQUESTS, "Too many requests wait"),
             Self::NoCertificate => ("no-certificate", StatusCode::FORBIDDEN, "A certificate is needed"),
             Self::NotRenewable(_) => ("not-renewable", StatusCode::FORBIDDEN, "Not renewable"),
+            Self::NotKnown(_) => ("not-known", StatusCode::FORBIDDEN, "The certificate is not accepted"),
             Self::NotAllowed => ("not-allowed", StatusCode::FORBIDDEN, "Not allowed"),
             Self::Decided(_) => ("decided", StatusCode::CONFLICT, "Decided already"),
             Self::Store(_) => ("store", StatusCode::SERVICE_UNAVAILABLE, "Not available"),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -16,7 +16,7 @@ use kinetic_api::resources::{
     enrollment::{EnrollmentSpec, EnrollmentState, Renewal},
 };
 use kinetic_enroll::{
-    Decisions, EnrollmentId, Requests, Token, TokenId,
+    Decisions, EnrollmentId, Requests, Token, TokenId, audit,
     id::Wanted,
     person, renewal,
     token::admits,
@@ -24,12 +24,11 @@ use kinetic_enroll::{
 };
 use kinetic_pki::{MachineName, Subject, Trusted, request};
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::{Intake, limits::household, listen::Caller, problem::Problem};
+use super::{Intake, problem::Problem};
+use crate::{door::Refusal, https::Asker, seats::household};
 
-/// A request's body at most.
-const MAX_BODY: usize = 32 * 1024;
 /// So many requests of one machine and key run out before the next is looked for elsewhere.
 const ATTEMPTS: u32 = 8;
 /// Who waits looks so often in case that a change was not seen.
@@ -57,13 +56,13 @@ pub(super) fn decisions<S: Decisions>(intake: &Arc<Intake<S>>) -> Router {
 
 async fn ask<S: Requests>(
     State(intake): Shared<S>,
-    Extension(caller): Extension<Caller>,
+    Extension(caller): Extension<Asker>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let asked = async {
         intake.admit(&caller)?;
-        let ask: Ask = intake.body(body).await?;
+        let ask: Ask = read(&caller, body).await?;
         let token = intake.token(&headers, &ask.customer).await?;
         let request = request::read(&ask.csr)?;
         let wanted = Wanted {
@@ -82,18 +81,23 @@ async fn ask<S: Requests>(
 
 async fn renew<S: Requests>(
     State(intake): Shared<S>,
-    Extension(caller): Extension<Caller>,
+    Extension(caller): Extension<Asker>,
     body: Body,
 ) -> Response {
     let asked = async {
         intake.admit(&caller)?;
-        let (Some(peer), Some(certificate)) = (&caller.peer, &caller.certificate) else {
+        let (Some(peer), Some(certificate)) = (caller.known(), &caller.certificate) else {
             return Err(Problem::NoCertificate);
         };
         let Subject::Machine { customer, client, machine } = &peer.identity.subject else {
             return Err(renewal::NotRenewable::NotIts(peer.identity.clone()).into());
         };
-        let Renew { csr, proof } = intake.body(body).await?;
+        match intake.door.knows(peer, Timestamp::now()) {
+            // The signer may know customers of other placements.
+            Ok(()) | Err(Refusal::UnknownCustomer(_)) => {}
+            Err(refusal) => return Err(refusal.into()),
+        }
+        let Renew { csr, proof } = read(&caller, body).await?;
         let request = request::read(&csr)?;
         let wanted = Wanted {
             customer: customer.clone(),
@@ -110,6 +114,11 @@ async fn renew<S: Requests>(
         intake.submit(&wanted, spec).await
     };
     let answered = asked.await;
+    if let (Some(peer), Err(problem @ (Problem::NotKnown(_) | Problem::NotRenewable(_)))) =
+        (caller.known(), &answered)
+    {
+        audit::tell_refused(peer, caller.address.ip(), &problem.to_string());
+    }
     intake.answer("renew", answered).await
 }
 
@@ -120,7 +129,7 @@ struct Waiting {
 
 async fn look<S: Requests>(
     State(intake): Shared<S>,
-    Extension(caller): Extension<Caller>,
+    Extension(caller): Extension<Asker>,
     Path(id): Path<String>,
     Query(Waiting { wait }): Query<Waiting>,
 ) -> Response {
@@ -135,7 +144,7 @@ async fn look<S: Requests>(
     intake.answer("look", answered).await
 }
 
-async fn trust<S: Requests>(State(intake): Shared<S>, Extension(caller): Extension<Caller>) -> Response {
+async fn trust<S: Requests>(State(intake): Shared<S>, Extension(caller): Extension<Asker>) -> Response {
     let read = async {
         intake.admit(&caller)?;
         intake.trust().await
@@ -149,10 +158,10 @@ async fn trust<S: Requests>(State(intake): Shared<S>, Extension(caller): Extensi
     }
 }
 
-async fn list<S: Decisions>(State(intake): Shared<S>, Extension(caller): Extension<Caller>) -> Response {
+async fn list<S: Decisions>(State(intake): Shared<S>, Extension(caller): Extension<Asker>) -> Response {
     let listed = async {
         intake.admit(&caller)?;
-        let whose = decides(&caller)?;
+        let whose = intake.decides(&caller)?;
         let mut all: Vec<Enrollment> = intake.store.list().await?.iter().map(|one| (**one).clone()).collect();
         all.retain(|enrollment| whose.is_none_or(|customer| *customer == enrollment.spec.customer));
         Ok(all)
@@ -168,20 +177,20 @@ async fn list<S: Decisions>(State(intake): Shared<S>, Extension(caller): Extensi
 
 async fn say<S: Decisions>(
     State(intake): Shared<S>,
-    Extension(caller): Extension<Caller>,
+    Extension(caller): Extension<Asker>,
     Path(id): Path<String>,
     body: Body,
 ) -> Response {
     let said = async {
         intake.admit(&caller)?;
-        let whose = decides(&caller)?;
-        let say: Say = intake.body(body).await?;
+        let whose = intake.decides(&caller)?;
+        let say: Say = read(&caller, body).await?;
         let id = id.parse::<EnrollmentId>().map_err(|_| Problem::Unknown)?;
         let there = intake.store.find(&id).await?.ok_or(Problem::Unknown)?;
         if whose.is_some_and(|customer| *customer != there.spec.customer) {
             return Err(Problem::Unknown);
         }
-        let by = caller.peer.as_ref().map(|peer| peer.identity.to_string()).unwrap_or_default();
+        let by = caller.known().map(|peer| peer.identity.to_string()).unwrap_or_default();
         Ok(person::decide(&intake.store, &id, &say, &by, Timestamp::now()).await?)
     };
     match said.await {
@@ -193,13 +202,8 @@ async fn say<S: Decisions>(
     }
 }
 
-/// Whose requests the caller may decide: a customer's, or everybody's.
-fn decides(caller: &Caller) -> Result<Option<&Name>, Problem> {
-    match caller.peer.as_ref().map(|peer| &peer.identity.subject) {
-        Some(Subject::Control { customer, .. }) => Ok(Some(customer)),
-        Some(Subject::Operator | Subject::Console) => Ok(None),
-        _ => Err(Problem::NotAllowed),
-    }
+async fn read<T: DeserializeOwned>(caller: &Asker, body: Body) -> Result<T, Problem> {
+    serde_json::from_slice(&caller.read(body).await?).map_err(|error| Problem::Body(error.to_string()))
 }
 
 fn field<T: std::str::FromStr<Err: std::fmt::Display>>(
@@ -212,7 +216,7 @@ fn field<T: std::str::FromStr<Err: std::fmt::Display>>(
 fn spec(
     wanted: &Wanted,
     csr: String,
-    caller: &Caller,
+    caller: &Asker,
     token: Option<TokenId>,
     renewal: Option<Renewal>,
 ) -> EnrollmentSpec {
@@ -222,7 +226,7 @@ fn spec(
         name: wanted.machine.to_string(),
         csr,
         key_fingerprint: wanted.key.to_string(),
-        address: caller.address.to_canonical().to_string(),
+        address: caller.address.ip().to_canonical().to_string(),
         requested_at: Timestamp::now().to_string(),
         token: token.map(|token| token.to_string()),
         renewal,
@@ -240,17 +244,22 @@ fn is_over(enrollment: &Enrollment, now: Timestamp) -> bool {
     }
 }
 
-impl<S: Requests> Intake<S> {
-    fn admit(&self, caller: &Caller) -> Result<(), Problem> {
-        self.addresses.take(household(caller.address)).map_err(Problem::AddressRate)
+impl<S: Decisions> Intake<S> {
+    /// Whose requests the caller may decide: a customer's, or everybody's.
+    fn decides<'a>(&self, caller: &'a Asker) -> Result<Option<&'a Name>, Problem> {
+        let peer = caller.known().ok_or(Problem::NotAllowed)?;
+        self.door.knows(peer, Timestamp::now())?;
+        match &peer.identity.subject {
+            Subject::Control { customer, .. } => Ok(Some(customer)),
+            Subject::Operator | Subject::Console => Ok(None),
+            _ => Err(Problem::NotAllowed),
+        }
     }
+}
 
-    async fn body<T: DeserializeOwned>(&self, body: Body) -> Result<T, Problem> {
-        let patience = self.settings.patience;
-        let read =
-            timeout(patience, to_bytes(body, MAX_BODY)).await.map_err(|_| Problem::TooSlow(patience))?;
-        let bytes = read.map_err(|_| Problem::TooLarge(MAX_BODY))?;
-        serde_json::from_slice(&bytes).map_err(|error| Problem::Body(error.to_string()))
+impl<S: Requests> Intake<S> {
+    fn admit(&self, caller: &Asker) -> Result<(), Problem> {
+        self.addresses.take(household(caller.address.ip())).map_err(Problem::AddressRate)
     }
 
     /// The id of the token that was shown, if it is good for this customer.

@@ -23,10 +23,12 @@ pub enum IntakeError {
     },
 
     /// The Unix socket could not be made.
-    #[error("cannot listen for statsd on the Unix socket {}: {reason}; {}", path.display(), unix_hint(reason))]
+    #[error("cannot listen for statsd on the Unix socket {}: {reason}; {}", path.display(), unix_hint(reason, flag))]
     ListenUnix {
         /// The socket's file.
         path: PathBuf,
+        /// The flag that sets it.
+        flag: &'static str,
         /// What the system said.
         reason: io::Error,
     },
@@ -60,13 +62,12 @@ fn hint(reason: &io::Error, protocol: &str, flag: &str) -> String {
     }
 }
 
-fn unix_hint(reason: &io::Error) -> &'static str {
-    match reason.kind() {
-        io::ErrorKind::AddrInUse => {
-            "another process listens there, or the file is no socket; choose another path by --statsd-socket"
-        }
-        io::ErrorKind::NotFound => "make its folder, or choose another path by --statsd-socket",
-        io::ErrorKind::InvalidInput => "the system takes 107 bytes; choose a shorter path by --statsd-socket",
-        _ => "give this user the right to make files there, or choose another path by --statsd-socket",
-    }
+fn unix_hint(reason: &io::Error, flag: &str) -> String {
+    let hint = match reason.kind() {
+        io::ErrorKind::AddrInUse => "another process listens there, or the file is no socket",
+        io::ErrorKind::NotFound => "make its folder",
+        io::ErrorKind::InvalidInput => "the system takes 107 bytes",
+        _ => "give this user the right to make files there",
+    };
+    format!("{hint}, or choose another path by {flag}")
 }

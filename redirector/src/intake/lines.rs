@@ -1,4 +1,4 @@
-//! Pumps one byte stream's lines into the hand-over, at the pace that the bus keeps.
+//! Pumps one byte stream's lines, or packets of them, into the hand-over, at the pace that the bus keeps.
 
 use std::{io, time::Duration};
 
@@ -15,7 +15,16 @@ use super::{
     hand_over::HandOver,
     metrics::Transport,
     now_ms,
+    packets::Packets,
 };
+
+/// What a stream is cut into.
+pub(super) enum Cut {
+    /// Lines, each before a newline.
+    Lines(Framer),
+    /// Packets, each behind its length.
+    Packets(Packets),
+}
 
 /// Where lines come from, and where they go.
 pub(super) struct Pump<'a> {
@@ -44,9 +53,9 @@ pub(super) enum End {
 
 impl Pump<'_> {
     /// Reads to the end. All lines taken are handed over by then, also when it fails.
-    pub(super) async fn run(self, mut input: impl AsyncRead + Unpin) -> io::Result<End> {
+    pub(super) async fn run(self, mut input: impl AsyncRead + Unpin, mut cut: Cut) -> io::Result<End> {
         let mut chunk = vec![0; self.chunk];
-        let (mut framer, mut batch) = (Framer::default(), OpenBatch::new(self.gathering.max_bytes));
+        let mut batch = OpenBatch::new(self.gathering.max_bytes);
         let bytes = self.metrics.bytes(self.transport);
         let mut closed = Vec::new();
         let mut last_read = Instant::now();
@@ -66,16 +75,16 @@ impl Pump<'_> {
                 read = input.read(&mut chunk) => match read {
                     Ok(0) => {
                         let now = now_ms();
-                        std::mem::take(&mut framer).finish(|line| closed.extend(batch.push(line, now, origin)));
-                        break Ok(End::Eof);
+                        break self.finish(cut, |line| closed.extend(batch.push(line, now, origin)));
                     }
                     Ok(length) => {
                         bytes.inc_by(length as u64);
                         last_read = Instant::now();
                         let now = now_ms();
                         let take = |line: &[u8]| closed.extend(batch.push(line, now, origin));
-                        let oversized = framer.feed(&chunk[..length], take);
-                        self.metrics.oversized_lines.inc_by(oversized);
+                        if let Err(error) = self.feed(&mut cut, &chunk[..length], take) {
+                            break Err(error);
+                        }
                         if batch.is_empty() {
                             opened = None;
                         } else if opened.is_none() || !closed.is_empty() {
@@ -100,6 +109,34 @@ impl Pump<'_> {
             }
         }
         end
+    }
+}
+
+impl Pump<'_> {
+    fn feed(&self, cut: &mut Cut, chunk: &[u8], take: impl FnMut(&[u8])) -> io::Result<()> {
+        match cut {
+            Cut::Lines(framer) => {
+                self.metrics.oversized_lines.inc_by(framer.feed(chunk, take));
+                Ok(())
+            }
+            Cut::Packets(packets) => packets.feed(chunk, take).map_err(|error| {
+                self.metrics.broken_streams.inc();
+                io::Error::new(io::ErrorKind::InvalidData, error)
+            }),
+        }
+    }
+
+    /// The other side has closed the stream: a last line needs no newline; half a packet is none.
+    fn finish(&self, cut: Cut, take: impl FnMut(&[u8])) -> io::Result<End> {
+        match cut {
+            Cut::Lines(framer) => framer.finish(take),
+            Cut::Packets(packets) if packets.is_torn() => {
+                self.metrics.broken_streams.inc();
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it broke off within a packet"));
+            }
+            Cut::Packets(_) => {}
+        }
+        Ok(End::Eof)
     }
 }
 

@@ -20,6 +20,7 @@ pub struct IntakeMetrics {
     pub(super) refused_connections: Counter,
     pub(super) idle_connections: Counter,
     pub(super) oversized_lines: Counter,
+    pub(super) broken_streams: Counter,
     pub(crate) messages: Counter,
     pub(crate) refused_messages: Counter,
     pub(crate) unroutable_messages: Counter,
@@ -31,6 +32,7 @@ pub struct IntakeMetrics {
 pub(super) enum Transport {
     Udp,
     Unix,
+    UnixStream,
     Tcp,
     Stdin,
 }
@@ -40,6 +42,7 @@ impl EncodeLabelValue for Transport {
         encoder.write_str(match self {
             Self::Udp => "udp",
             Self::Unix => "unix",
+            Self::UnixStream => "unixstream",
             Self::Tcp => "tcp",
             Self::Stdin => "stdin",
         })
@@ -63,6 +66,7 @@ impl IntakeMetrics {
             refused_connections,
             idle_connections,
             oversized_lines,
+            broken_streams,
             messages,
             refused_messages,
             unroutable_messages,
@@ -75,14 +79,19 @@ impl IntakeMetrics {
             "Datagrams dropped: the bus was slower than they came",
             dropped_packets,
         );
-        intake.register("connections", "TCP connections open", connections);
+        intake.register("connections", "TCP and Unix stream connections open", connections);
         intake.register(
             "refused_connections",
-            "TCP connections closed at once: too many",
+            "TCP and Unix stream connections closed at once: too many",
             refused_connections,
         );
         intake.register("idle_connections", "TCP connections closed for silence", idle_connections);
         intake.register("oversized_lines", "Lines dropped for their length", oversized_lines);
+        intake.register(
+            "broken_streams",
+            "Unix stream connections that ended within a packet, or announced one longer than 65,535 bytes",
+            broken_streams,
+        );
         intake.register("messages", "Messages handed to the bus", messages);
         intake.register("refused_messages", "Messages that the bus refused for good", refused_messages);
         intake.register("unroutable_messages", "Messages that no source takes", unroutable_messages);

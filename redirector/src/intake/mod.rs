@@ -1,6 +1,6 @@
 //! statsd lines and collectd packets from sockets and standard input onto `kinetic.metrics`.
 //!
-//! A statsd line's way: [`reader`] (UDP, Unix socket), [`tcp`] or [`stdin`] reads it, [`batch`] gathers what one sender sent within 20 ms,
+//! A statsd line's way: [`reader`] (UDP, Unix datagrams), [`tcp`], [`unix_stream`] or [`stdin`] reads it, [`batch`] gathers what one sender sent within 20 ms,
 //! [`publish`] stamps the batch and publishes it. Between reader and publisher lies a bounded [`hand_over`], so that a
 //! slow broker never stops a socket from being read: a full one makes UDP drop (counted) and TCP wait.
 //! Lines are not looked into here; the analyzer decodes them. Packets of collectd's network plugin ([`collectd`]) are
@@ -14,6 +14,7 @@ mod framing;
 pub(crate) mod hand_over;
 mod lines;
 mod metrics;
+mod packets;
 pub(crate) mod pipeline;
 pub(crate) mod protocol;
 mod publish;
@@ -23,6 +24,7 @@ mod stdin;
 mod tcp;
 mod udp;
 mod unix;
+mod unix_stream;
 
 use std::{
     net::SocketAddr,
@@ -31,7 +33,7 @@ use std::{
 };
 
 use kinetic_bus::Bus;
-use tokio::io::AsyncRead;
+use tokio::{io::AsyncRead, net::UnixListener};
 use tokio_util::sync::CancellationToken;
 
 use batch::Gathering;
@@ -96,13 +98,34 @@ impl StatsdIntake {
     pub fn listen_unix(&self, path: &Path) -> Result<(), IntakeError> {
         let (socket, file) = unix::bind(path)?;
         let socket = Socket::Unix(socket);
-        let mut gathering = self.gathering.clone();
-        gathering.origin.get_or_insert_with(|| UNIX_ORIGIN.into());
+        let gathering = self.unix_gathering();
         self.pipeline.spawn(|hand_over, metrics, cancel| async move {
             reader::serve(socket, gathering, hand_over, metrics, cancel).await;
             drop(file);
         });
         Ok(())
+    }
+
+    /// Takes statsd from a Unix stream socket at `path` from now on, each packet behind its length; its file goes when listening ends.
+    pub fn listen_unix_stream(&self, path: &Path) -> Result<(), IntakeError> {
+        let (listener, file) = unix::bind_stream(path)?;
+        let listener = UnixListener::from_std(listener).map_err(|reason| IntakeError::ListenUnix {
+            path: path.to_owned(),
+            flag: "--statsd-stream-socket",
+            reason,
+        })?;
+        let gathering = self.unix_gathering();
+        self.pipeline.spawn(|hand_over, metrics, cancel| async move {
+            unix_stream::serve(listener, gathering, hand_over, metrics, cancel).await;
+            drop(file);
+        });
+        Ok(())
+    }
+
+    fn unix_gathering(&self) -> Gathering {
+        let mut gathering = self.gathering.clone();
+        gathering.origin.get_or_insert_with(|| UNIX_ORIGIN.into());
+        gathering
     }
 
     /// Takes newline-separated statsd lines over TCP on `addr` from now on; port 0 stands for any free one.

@@ -6,8 +6,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     IntakeError, IntakeMetrics,
     batch::Gathering,
+    framing::Framer,
     hand_over::HandOver,
-    lines::{End, Pump},
+    lines::{Cut, End, Pump},
     metrics::Transport,
 };
 
@@ -33,7 +34,7 @@ pub(super) async fn read(
         metrics,
         cancel,
     };
-    let end = pump.run(input).await;
+    let end = pump.run(input, Cut::Lines(Framer::default())).await;
     hand_over.flush().await?;
     match end {
         Ok(End::Eof | End::Idle | End::Stopped) => Ok(()),

@@ -5,17 +5,18 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     IntakeError, IntakeMetrics,
     batch::Gathering,
+    framing::Framer,
     hand_over::HandOver,
-    lines::{End, Pump},
+    lines::{Cut, End, Pump},
     metrics::Transport,
 };
+use crate::accept::accept;
 
 /// Open connections at most; further ones are closed at once.
 const MAX_CONNECTIONS: usize = 1000;
@@ -23,8 +24,6 @@ const MAX_CONNECTIONS: usize = 1000;
 const IDLE: Duration = Duration::from_mins(10);
 /// Bytes read at once, a connection.
 const CHUNK: usize = 8 * 1024;
-/// How long accepting rests after an error such as too many open files, which lasts.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn bind(
     addr: SocketAddr,
@@ -46,24 +45,11 @@ pub(super) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let clients = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = cancel.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a statsd connection");
-                sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+    accept(listener, &cancel, |stream, peer| {
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             metrics.refused_connections.inc();
             tracing::debug!(%peer, "statsd connection refused: {MAX_CONNECTIONS} are open");
-            continue;
+            return;
         };
         let (gathering, hand_over) = (gathering.clone(), hand_over.clone());
         let (metrics, cancel) = (metrics.clone(), cancel.clone());
@@ -73,7 +59,8 @@ pub(super) async fn serve(
             metrics.connections.dec();
             drop(place);
         });
-    }
+    })
+    .await;
     clients.close();
     clients.wait().await;
 }
@@ -97,7 +84,7 @@ async fn client(
         metrics,
         cancel,
     };
-    match pump.run(stream).await {
+    match pump.run(stream, Cut::Lines(Framer::default())).await {
         Ok(End::Eof | End::Stopped) => {}
         Ok(End::Idle) => {
             metrics.idle_connections.inc();

@@ -2,11 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _, time::Duration};
 
-use kinetic_api::names;
-use kinetic_bus::{
-    Binding, Bus, Declaration, Exchange, ExchangeKind, HeaderValue, Message, Queue, QueueKind, Retention,
-    StreamOffset, StreamReader,
-};
+use kinetic_bus::{Bus, HeaderValue, Message, StreamReader};
 use prometheus_client::registry::Registry;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,31 +12,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::local_stream::bus;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const STREAM: &str = "kinetic.metrics.web.pages";
-
-/// A bus with one stream, bound by `binding`, and its reader.
-async fn bus(binding: &str) -> (Bus, StreamReader) {
-    let bus = Bus::local();
-    let retention = Retention { age: Duration::from_hours(1), bytes: 1 << 30 };
-    bus.declare(&Declaration {
-        exchanges: vec![Exchange { name: names::METRICS_EXCHANGE.into(), kind: ExchangeKind::Topic }],
-        queues: vec![Queue {
-            name: STREAM.into(),
-            kind: QueueKind::Stream { segment_bytes: 1 << 20, retention },
-        }],
-        bindings: vec![Binding {
-            exchange: names::METRICS_EXCHANGE.into(),
-            queue: STREAM.into(),
-            routing_key: binding.into(),
-        }],
-    })
-    .await
-    .unwrap();
-    let reader = bus.read_stream(STREAM, StreamOffset::First).await.unwrap();
-    (bus, reader)
-}
 
 fn start(bus: &Bus) -> (StatsdIntake, IntakeMetrics) {
     let metrics = IntakeMetrics::default();
@@ -118,6 +92,51 @@ async fn a_unix_socket_takes_datagrams() {
     assert_eq!(messages[0].routing_key, "statsd.web.unix");
     intake.stop(PATIENCE).await.unwrap();
     assert_eq!(metrics.packets.get(), 3_000);
+    assert!(!path.exists(), "the socket's file goes with the intake");
+}
+
+#[tokio::test]
+async fn a_unix_stream_takes_packets_behind_their_lengths() {
+    let (bus, mut reader) = bus("statsd.web.#").await;
+    let (intake, metrics) = start(&bus);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stream.socket");
+    intake.listen_unix_stream(&path).unwrap();
+    // As DataDog's clients do: several lines a packet, and written in whatever pieces the socket takes.
+    let (mut sent, mut bytes) = (Vec::new(), Vec::new());
+    for n in 0..1_000 {
+        let packet = format!("page.hits:{n}|c\npage.time:{n}|ms|#env:prod\n");
+        bytes.extend(u32::try_from(packet.len()).unwrap().to_le_bytes());
+        bytes.extend(packet.as_bytes());
+        sent.extend(packet.lines().map(str::to_owned));
+    }
+    let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    for piece in bytes.chunks(777) {
+        stream.write_all(piece).await.unwrap();
+    }
+    let (taken, messages) = lines(&mut reader, sent.len()).await;
+    assert_eq!(taken, sent);
+    assert_eq!(messages[0].routing_key, "statsd.web.unix");
+
+    // What means something else costs its connection, nothing before it, and nobody else's.
+    let mut wrong = tokio::net::UnixStream::connect(&path).await.unwrap();
+    wrong.write_all(b"\x05\0\0\0a:1|cpage.hits:1|c\n").await.unwrap();
+    let mut end = Vec::new();
+    let _ = timeout(PATIENCE, wrong.read_to_end(&mut end)).await.unwrap();
+    stream.write_all(b"\x05\0\0\0b:1|c").await.unwrap();
+    let (mut taken, _) = lines(&mut reader, 2).await;
+    taken.sort();
+    assert_eq!(taken, ["a:1|c", "b:1|c"]);
+    stream.write_all(b"\x05\0\0\0c:").await.unwrap();
+    drop(stream);
+    timeout(PATIENCE, async {
+        while metrics.broken_streams.get() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    intake.stop(PATIENCE).await.unwrap();
     assert!(!path.exists(), "the socket's file goes with the intake");
 }
 

@@ -17,6 +17,8 @@ pub struct SidecarConfig {
     pub statsd: Option<SocketAddr>,
     /// Where statsd datagrams are taken by a Unix socket.
     pub statsd_socket: Option<PathBuf>,
+    /// Where statsd packets are taken by a Unix stream socket.
+    pub statsd_stream_socket: Option<PathBuf>,
     /// The profile in the routing key, `statsd.{profile}.{origin}`.
     pub profile: Name,
     /// Whose all of it is: the machine's name.
@@ -63,7 +65,7 @@ impl From<Origin> for Arc<str> {
     }
 }
 
-/// How to reach the customer's vhost at a front door: `address` is `HOST:PORT`, and the server's certificate must name the host.
+/// How to reach the customer's vhost at a front door: `address` is `HOST:PORT`.
 pub fn upstream(address: &str, vhost: &str, tls: TlsSource) -> Result<AmqpConfig, BusError> {
     Ok(AmqpConfig::new(&format!("amqps://{address}"), vhost)?
         .with_identity(tls)

@@ -81,6 +81,9 @@ impl StatsdRelay {
         if let Some(path) = &config.statsd_socket {
             intake.listen_unix(path)?;
         }
+        if let Some(path) = &config.statsd_stream_socket {
+            intake.listen_unix_stream(path)?;
+        }
         Ok(Self { intake, state: upstream.state(), udp, tcp })
     }
 

@@ -5,21 +5,20 @@
 
 use std::{future::poll_fn, io, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
 
-use kinetic_pki::Client;
-use rustls::pki_types::ServerName;
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use super::metrics::SidecarMetrics;
 use crate::{
-    amqp::{Code, Method, Open, PROTOCOL_HEADER, Start, StartOk, table::TableBuf},
+    accept::accept,
+    amqp::{Method, Open, PROTOCOL_HEADER, Start, StartOk, table::TableBuf},
     door::{
         Refusal,
-        broker::keep_alive,
+        broker::{Broker, Greeted},
         leg::{Leg, Received},
         wire::{Wire, WireError},
     },
@@ -27,24 +26,16 @@ use crate::{
 
 /// How long the handshake may take, the upstream's part included.
 const HANDSHAKE: Duration = Duration::from_secs(20);
-/// How long the upstream may take for TCP and TLS.
-const CONNECTING: Duration = Duration::from_secs(5);
-/// How long a refused program may take to read why.
-const REFUSING: Duration = Duration::from_secs(2);
-/// After an error of the listener.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long what was sent last may take to leave.
+const ENDING: Duration = Duration::from_secs(5);
 /// Libraries take the first that they know; whatever it says is not looked at.
 const MECHANISMS: &[u8] = b"PLAIN AMQPLAIN EXTERNAL";
 
 /// Where connections are passed on to.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct AmqpPass {
-    /// A DNS name or address, which the server's certificate must name.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The certificate to show.
-    pub tls: Client,
+    /// The front door, by mutual TLS.
+    pub upstream: Arc<Broker>,
     /// The vhost that every program gets, whichever it asks for.
     pub vhost: Arc<str>,
     /// What is counted.
@@ -55,20 +46,13 @@ impl AmqpPass {
     /// Takes connections until cancelled, and waits for the end of those that are open.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((socket, address)) => {
-                    let (pass, stop) = (self.clone(), stop.clone());
-                    tasks.spawn(async move {
-                        stop.run_until_cancelled(pass.attend(socket, address)).await;
-                    });
-                }
-                Err(error) => {
-                    warn!(%error, "cannot take a connection");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
+        accept(listener, &stop, |socket, address| {
+            let (pass, stop) = (self.clone(), stop.clone());
+            tasks.spawn(async move {
+                stop.run_until_cancelled(pass.attend(socket, address)).await;
+            });
+        })
+        .await;
         tasks.close();
         tasks.wait().await;
     }
@@ -76,15 +60,13 @@ impl AmqpPass {
     async fn attend(self, socket: TcpStream, address: SocketAddr) {
         let _ = socket.set_nodelay(true);
         let mut local = Wire { leg: Leg::plain(socket), buffer: Vec::new() };
-        let opened = timeout(HANDSHAKE, Box::pin(self.shake(&mut local))).await;
+        let opened = timeout(HANDSHAKE, Box::pin(self.shake(&mut local, address))).await;
         let upstream = match opened.unwrap_or_else(|_| Err(Refusal::Slow(HANDSHAKE.as_secs()).into())) {
             Ok(upstream) => upstream,
             Err(WireError::Refused(refusal)) => {
                 warn!(%address, %refusal, "a program was refused");
                 self.metrics.refused_connections.inc();
-                let text = format!("{}: {refusal}", refusal.code().name());
-                let _ = timeout(REFUSING, refuse(&mut local, refusal.code(), &text)).await;
-                return local.leg.end().await;
+                return local.refuse(&refusal, (0, 0)).await;
             }
             Err(WireError::Io(error)) => {
                 return debug!(%address, %error, "a program went during its handshake");
@@ -96,31 +78,27 @@ impl AmqpPass {
     }
 
     /// Both handshakes, one inside the other: what the upstream offers and refuses, the program is told.
-    async fn shake(&self, local: &mut Wire) -> Result<Wire, WireError> {
+    async fn shake(&self, local: &mut Wire, address: SocketAddr) -> Result<Wire, WireError> {
         if !local.protocol_header().await? {
             local.leg.send_all(&PROTOCOL_HEADER).await?;
             return Err(io::Error::from(io::ErrorKind::InvalidData).into());
         }
-        let upstream = match timeout(CONNECTING, self.connect()).await {
-            Ok(Ok(upstream)) => Ok(upstream),
-            Ok(Err(error)) => Err(self.away(&error.to_string())),
-            Err(_) => Err(self.away("no answer")),
-        };
+        // That it is away may be told only after StartOk.
+        let upstream = self.upstream.greet(address).await;
         let own = TableBuf::default().text("product", "Kinetic sidecar");
-        let start = upstream.as_ref().ok().and_then(|(_, start)| match Method::read(start) {
-            Ok(Method::Start(start)) => Some(start.server_properties),
-            _ => None,
-        });
+        let theirs = upstream.as_ref().ok().and_then(Greeted::server_properties);
         let start = Start {
             version: (0, 9),
-            server_properties: start.unwrap_or_else(|| own.as_table()),
+            server_properties: theirs.unwrap_or_else(|| own.as_table()),
             mechanisms: MECHANISMS,
             locales: b"en_US",
         };
         local.leg.send_all(&Method::Start(start).frame()).await?;
         let payload = local.method().await?;
-        let Ok(Method::StartOk(ok)) = Method::read(&payload) else { return Err(unexpected(&payload)) };
-        let (mut upstream, _) = upstream?;
+        let Ok(Method::StartOk(ok)) = Method::read(&payload) else {
+            return Err(WireError::unexpected(&payload));
+        };
+        let mut upstream = upstream?.into_wire();
         let ok = StartOk { mechanism: "EXTERNAL", response: b"", ..ok };
         upstream.leg.send_all(&Method::StartOk(ok).frame()).await?;
 
@@ -128,7 +106,7 @@ impl AmqpPass {
         local.leg.send_all(&crate::amqp::frame::method(&tune)).await?;
         let tune = local.method().await?;
         let payload = local.method().await?;
-        let Ok(Method::Open(_)) = Method::read(&payload) else { return Err(unexpected(&payload)) };
+        let Ok(Method::Open(_)) = Method::read(&payload) else { return Err(WireError::unexpected(&payload)) };
         let open = Method::Open(Open { vhost: &self.vhost }).frame();
         upstream.leg.send_all(&[crate::amqp::frame::method(&tune), open].concat()).await?;
         let opened = self.answer(&mut upstream).await?;
@@ -136,67 +114,23 @@ impl AmqpPass {
         Ok(upstream)
     }
 
-    async fn connect(&self) -> Result<(Wire, Vec<u8>), WireError> {
-        let socket = TcpStream::connect((self.host.as_str(), self.port)).await?;
-        keep_alive(&socket);
-        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
-        let mut buffer = Vec::new();
-        let leg = Leg::connect(socket, self.tls.config(), name, &mut buffer).await?;
-        let mut upstream = Wire { leg, buffer };
-        upstream.leg.send_all(&PROTOCOL_HEADER).await?;
-        let start = upstream.method().await?;
-        Ok((upstream, start))
-    }
-
     /// The upstream's next method; its Close is a refusal in its own words.
     async fn answer(&self, upstream: &mut Wire) -> Result<Vec<u8>, WireError> {
         let payload = match upstream.method().await {
             Ok(payload) => payload,
-            Err(error) => return Err(self.away(&error.to_string()).into()),
+            Err(error) => {
+                debug!(upstream = self.upstream.name, %error, "the upstream is away");
+                return Err(Refusal::BrokerAway(self.upstream.name.clone()).into());
+            }
         };
         match Method::read(&payload) {
             Ok(Method::Close(close)) => {
                 let reason = format!("{} {}", close.code, String::from_utf8_lossy(close.text));
-                Err(Refusal::BrokerRefused { broker: self.name(), reason }.into())
+                Err(Refusal::BrokerRefused { broker: self.upstream.name.clone(), reason }.into())
             }
             _ => Ok(payload),
         }
     }
-
-    fn away(&self, reason: &str) -> Refusal {
-        debug!(upstream = self.name(), reason, "the upstream is away");
-        Refusal::BrokerAway(self.name())
-    }
-
-    fn name(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-}
-
-impl std::fmt::Debug for AmqpPass {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("AmqpPass")
-            .field("upstream", &self.name())
-            .field("vhost", &self.vhost)
-            .finish_non_exhaustive()
-    }
-}
-
-fn unexpected(payload: &[u8]) -> WireError {
-    let (class, method) = Method::read(payload).map_or((0, 0), |method| method.id());
-    Refusal::Unexpected(class, method).into()
-}
-
-async fn refuse(local: &mut Wire, code: Code, text: &str) -> io::Result<()> {
-    local.leg.send_all(&Method::close(code, text, (0, 0))).await?;
-    while local.leg.receive(&mut local.buffer).await? == Received::Some {
-        if local.buffer.ends_with(&Method::CloseOk.frame()) {
-            break;
-        }
-        local.buffer.clear();
-    }
-    Ok(())
 }
 
 /// Moves bytes both ways until one side ends; what it sent before is handed over.
@@ -223,7 +157,7 @@ async fn move_bytes(local: Wire, upstream: Wire) {
         }
     })
     .await;
-    let _ = timeout(CONNECTING, async { tokio::join!(local.end(), upstream.end()) }).await;
+    let _ = timeout(ENDING, async { tokio::join!(local.end(), upstream.end()) }).await;
 }
 
 fn step(cx: &mut std::task::Context<'_>, from: &mut Leg, to: &mut Leg) -> Poll<Received> {

@@ -2,40 +2,19 @@
 
 use std::{fs, path::Path};
 
-use kinetic_api::names;
-use kinetic_bus::{
-    AmqpConfig, Binding, Declaration, Exchange, ExchangeKind, HeaderValue, Message, Queue, QueueKind,
-    Retention, StreamOffset, StreamReader,
-};
+use kinetic_bus::{AmqpConfig, HeaderValue, Message, StreamReader};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use super::*;
+use crate::local_stream;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const STREAM: &str = "kinetic.metrics.web.pages";
 
 /// An upstream with one stream, and its reader.
 async fn taking() -> (Bus, StreamReader) {
-    let bus = Bus::local();
-    let retention = Retention { age: Duration::from_hours(1), bytes: 1 << 30 };
-    bus.declare(&Declaration {
-        exchanges: vec![Exchange { name: names::METRICS_EXCHANGE.into(), kind: ExchangeKind::Topic }],
-        queues: vec![Queue {
-            name: STREAM.into(),
-            kind: QueueKind::Stream { segment_bytes: 1 << 20, retention },
-        }],
-        bindings: vec![Binding {
-            exchange: names::METRICS_EXCHANGE.into(),
-            queue: STREAM.into(),
-            routing_key: "statsd.web.#".into(),
-        }],
-    })
-    .await
-    .unwrap();
-    let reader = bus.read_stream(STREAM, StreamOffset::First).await.unwrap();
-    (bus, reader)
+    local_stream::bus("statsd.web.#").await
 }
 
 /// An upstream at an address where nobody listens.
@@ -54,6 +33,7 @@ async fn start(bus: &Bus, instance: &str, spool: Option<&Path>) -> Running {
     let config = SidecarConfig {
         statsd: Some("127.0.0.1:0".parse().unwrap()),
         statsd_socket: None,
+        statsd_stream_socket: None,
         profile: "web".parse().unwrap(),
         origin: "web-1".parse().unwrap(),
         batch_bytes: 1024,

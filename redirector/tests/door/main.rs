@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "all of it is tests; clippy knows only what is marked so")]
 
 mod life;
+mod malformed;
 mod matrix;
 mod passes;
 mod refusals;

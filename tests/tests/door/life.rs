@@ -160,7 +160,7 @@ async fn publish_at_once(connection: Connection, number: usize) -> Connection {
 }
 
 /// The broker's connections: each has another port.
-fn names(site: &Site, number: usize) -> Vec<String> {
+pub(crate) fn names(site: &Site, number: usize) -> Vec<String> {
     let mut names = Vec::new();
     eventually(&format!("the broker to list {number} connections"), || {
         names = site.broker_connections().iter().map(|c| c["name"].as_str().unwrap().to_owned()).collect();

@@ -5,6 +5,7 @@
 
 mod cut;
 mod faults;
+mod idle;
 mod life;
 mod own;
 mod rotation;

@@ -8,6 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use kinetic_pki::{Authority, Identity, Leaf, PrivateKey, Subject};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -36,6 +37,18 @@ impl Certificates {
         let issued = self.authority.issue(&leaf, key.public(), Timestamp::now()).unwrap();
         fs::write(self.path(&format!("{name}.crt")), issued.certificate).unwrap();
         fs::write(self.path(&format!("{name}.key")), key.pem()).unwrap();
+    }
+
+    /// Writes the same for a server, `localhost`, that has this SPIFFE ID: our authority would not.
+    pub(crate) fn forge_server(&self, name: &str, id: &str) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.subject_alt_names.push(SanType::URI(id.try_into().unwrap()));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let own = KeyPair::from_pem(&self.authority.key_pem()).unwrap();
+        let issuer = Issuer::from_ca_cert_pem(self.authority.certificate(), own).unwrap();
+        fs::write(self.path(&format!("{name}.crt")), params.signed_by(&key, &issuer).unwrap().pem()).unwrap();
+        fs::write(self.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod certificates;
+mod impostor;
 
 use std::{
     collections::HashMap,
     ffi::OsString,
     fs,
-    os::unix::net::UnixDatagram,
+    io::Write,
+    os::unix::net::{UnixDatagram, UnixStream},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -71,6 +73,7 @@ impl Site {
         flag("statsd", Path::new("off"));
         flag("amqp", Path::new(&format!("127.0.0.1:{}", self.amqp)));
         flag("statsd-socket", &self.path("statsd.socket"));
+        flag("statsd-stream-socket", &self.path("stream.socket"));
         flag("spool", &self.path("spool"));
         flag("batch-size", Path::new("2Ki"));
         flag("batch-age", Path::new("10ms"));
@@ -92,6 +95,16 @@ impl Site {
         socket.connect(self.path("statsd.socket")).unwrap();
         for n in numbers {
             socket.send(format!("page.hits:{n}|c").as_bytes()).unwrap();
+        }
+    }
+
+    /// The same by a stream, as Datadog's clients write it: each packet behind its length.
+    fn send_stream(&self, numbers: std::ops::Range<u64>) {
+        let mut socket = UnixStream::connect(self.path("stream.socket")).unwrap();
+        for n in numbers {
+            let packet = format!("page.hits:{n}|c\n");
+            socket.write_all(&u32::try_from(packet.len()).unwrap().to_le_bytes()).unwrap();
+            socket.write_all(packet.as_bytes()).unwrap();
         }
     }
 
@@ -192,12 +205,15 @@ async fn nothing_accepted_is_lost_when_the_upstream_and_the_sidecar_are_killed()
     site.send(80_000..100_000);
     let numbers = arrived(&bus, 99_999).await;
     assert!(numbers == (0..100_000).collect::<Vec<_>>(), "in order, each once: {}", gaps(&numbers));
+    site.send_stream(100_000..101_000);
+    let numbers = arrived(&bus, 100_999).await;
+    assert!(numbers == (0..101_000).collect::<Vec<_>>(), "by the stream, too: {}", gaps(&numbers));
     eventually("the disk to be empty", || site.segments() == 0);
     assert!(metric(site.admin, "kinetic_sidecar_replayed_messages_total").unwrap() > 100.0);
     assert_eq!(metric(site.admin, "kinetic_sidecar_dropped_lines_total"), None);
     let (status, said) = sidecar.interrupt();
     assert!(status.success(), "{status}\n{said}");
-    assert!(!site.path("statsd.socket").exists());
+    assert!(!site.path("statsd.socket").exists() && !site.path("stream.socket").exists());
     bus.close().await;
 }
 

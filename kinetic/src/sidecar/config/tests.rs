@@ -44,7 +44,7 @@ fn the_certificate_says_what_nobody_else_does() {
 fn flags_win_over_the_file_and_the_file_over_the_certificate() {
     let folder = folder("clients/web");
     let text = format!(
-        "{WHOLE}statsd: off\norigin: file\nprofile: other\nadmin: 127.0.0.1:1\nstatsdSocket: s.socket\n\
+        "{WHOLE}statsd: off\norigin: file\nprofile: other\nadmin: 127.0.0.1:1\nstatsdSocket: s.socket\nstatsdStreamSocket: t.socket\n\
          batch: {{size: 1Ki, age: 1s}}\nspool: {{directory: spool, size: 2Mi, maxAge: 1h}}\n"
     );
     let settings = read(&folder, &text, SidecarArgs::default()).unwrap();
@@ -57,6 +57,9 @@ fn flags_win_over_the_file_and_the_file_over_the_certificate() {
         max_age: time::Duration::from_hours(1),
     };
     assert_eq!(relay.spool, Some(expected));
+    let at = |name| Some(folder.path().join(name));
+    assert_eq!((relay.statsd_socket, relay.statsd_stream_socket), (at("s.socket"), at("t.socket")));
+    assert_eq!(settings.front_door.to_string(), "spiffe://kinetic.local/redirector");
     let flags = SidecarArgs {
         origin: Some("flag".parse().unwrap()),
         statsd: Some(":9".parse().unwrap()),

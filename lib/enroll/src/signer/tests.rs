@@ -1,3 +1,5 @@
+mod audit;
+
 use jiff::ToSpan;
 use kinetic_api::resources::Customer;
 use kinetic_pki::{Peer, PrivateKey};

@@ -3,17 +3,14 @@
 use std::{fs, net::SocketAddr, time::Duration};
 
 use kinetic_api::names;
-use kinetic_bus::{
-    Binding, Bus, Declaration, Exchange, ExchangeKind, HeaderValue, Message, Queue, QueueKind, Retention,
-    StreamOffset, StreamReader,
-};
+use kinetic_bus::{HeaderValue, Message, StreamReader};
 use prometheus_client::registry::Registry;
 use tokio::{net::UdpSocket, time::timeout};
 
 use super::*;
+use crate::local_stream;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const STREAM: &str = "kinetic.metrics.web.hosts";
 const PLAIN: &[u8] = include_bytes!("testdata/values-plain.bin");
 const SIGNED: &[u8] = include_bytes!("testdata/values-signed.bin");
 const ENCRYPTED: &[u8] = include_bytes!("testdata/values-encrypted.bin");
@@ -29,23 +26,7 @@ struct Rig {
 
 impl Rig {
     async fn new(guard: Guard) -> Self {
-        let bus = Bus::local();
-        let retention = Retention { age: Duration::from_hours(1), bytes: 1 << 30 };
-        bus.declare(&Declaration {
-            exchanges: vec![Exchange { name: names::METRICS_EXCHANGE.into(), kind: ExchangeKind::Topic }],
-            queues: vec![Queue {
-                name: STREAM.into(),
-                kind: QueueKind::Stream { segment_bytes: 1 << 20, retention },
-            }],
-            bindings: vec![Binding {
-                exchange: names::METRICS_EXCHANGE.into(),
-                queue: STREAM.into(),
-                routing_key: "collectd.web.#".into(),
-            }],
-        })
-        .await
-        .unwrap();
-        let reader = bus.read_stream(STREAM, StreamOffset::First).await.unwrap();
+        let (bus, reader) = local_stream::bus("collectd.web.#").await;
         let metrics = IntakeMetrics::default();
         let target = IntakeTarget { bus, profile: "web".into(), instance: "here".into() };
         let intake = CollectdIntake::start(target, metrics.clone(), &CancellationToken::new());

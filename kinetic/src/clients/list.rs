@@ -1,38 +1,28 @@
-//! `kinetic clients`: who is connected, by the registries of the front doors.
+//! `kinetic clients`: what the registries tell, merged.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
-use kinetic_api::registry::{Connection, Presence, Registry, Seen};
-use kinetic_pki::ClientIdentity;
+use kinetic_api::registry::{Connection, Hold, Presence, Registry, Seen};
 use serde::Serialize;
-use url::Url;
 
-use crate::enroll::client::Server;
+use super::place::{Place, PlaceArgs};
 
 /// Two looks this far apart tell the rate.
 const BETWEEN: Duration = Duration::from_secs(1);
 
-/// Who is connected now, since when, from where, how fast it sends, and when its certificate ends; and who was.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  kinetic clients --server https://redirector-0.example:5680 --server https://redirector-1.example:5680 \\\n      --cert ann.crt --key ann.key --ca trust.crt --customer acme"
-)]
-pub(crate) struct ClientsArgs {
-    /// A front door's registry (its `registry` setting); several are merged.
-    #[arg(long, value_name = "URL", required = true, num_args = 1.., env = "KINETIC_REGISTRY", value_delimiter = ',')]
-    server: Vec<Url>,
-    /// A certificate of the operator, the console, or of a customer's control (…/control/NAME), which sees its own customer.
-    #[arg(long, value_name = "FILE", env = "KINETIC_CERT")]
-    cert: PathBuf,
-    /// The certificate's key.
-    #[arg(long, value_name = "FILE", env = "KINETIC_KEY")]
-    key: PathBuf,
-    /// The authority that vouches for the servers.
-    #[arg(long, value_name = "FILE", env = "KINETIC_CA")]
-    ca: PathBuf,
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
     /// This customer's only.
     #[arg(long, value_name = "NAME")]
     customer: Option<String>,
@@ -46,6 +36,19 @@ pub(crate) struct ClientsArgs {
 struct Merged {
     connections: Vec<Rated>,
     identities: Vec<Seen>,
+    customers: Vec<Used>,
+}
+
+/// What a customer uses at all front doors.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Used {
+    customer: String,
+    connections: u32,
+    messages_per_second: f64,
+    bytes_per_second: f64,
+    /// The strictest, where front doors differ.
+    hold: Hold,
 }
 
 /// A connection, and how fast it sends.
@@ -58,31 +61,30 @@ struct Rated {
 }
 
 /// Asks, and prints.
-pub(crate) async fn run(args: &ClientsArgs) -> anyhow::Result<ExitCode> {
-    let identity = ClientIdentity { certificate: args.cert.clone(), key: args.key.clone() };
-    let servers = args
-        .server
-        .iter()
-        .map(|url| Server::new(url.clone(), &args.ca, Some(identity.clone())))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let before = ask(&servers, args.customer.as_deref()).await?;
+pub(super) async fn run(args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let place = args.place.open()?;
+    let before = ask(&place, args.customer.as_deref()).await?;
     tokio::time::sleep(BETWEEN).await;
-    let merged = merged(&before, ask(&servers, args.customer.as_deref()).await?);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&merged)?);
+    let merged = merged(&before, ask(&place, args.customer.as_deref()).await?);
+    let text = if args.json {
+        serde_json::to_string_pretty(&merged)? + "\n"
     } else {
-        print!("{}", table(&merged));
+        format!("{} connections {}\n{}", merged.connections.len(), place.name(), table(&merged))
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn ask(servers: &[Server], customer: Option<&str>) -> anyhow::Result<Vec<Registry>> {
+async fn ask(place: &Place, customer: Option<&str>) -> anyhow::Result<Vec<Registry>> {
     let path =
         customer.map_or_else(|| "/v1/registry".to_owned(), |name| format!("/v1/registry?customer={name}"));
     let mut all = Vec::new();
-    for server in servers {
+    for server in &place.servers {
         let registry = server.get(&path, Duration::ZERO).await;
-        all.push(registry.with_context(|| format!("--server {}", server.url()))?);
+        all.push(registry.with_context(|| place.hint(server))?);
     }
     Ok(all)
 }
@@ -90,14 +92,36 @@ async fn ask(servers: &[Server], customer: Option<&str>) -> anyhow::Result<Vec<R
 fn merged(before: &[Registry], now: Vec<Registry>) -> Merged {
     let mut connections = Vec::new();
     let mut identities: BTreeMap<String, Seen> = BTreeMap::new();
+    let mut customers: BTreeMap<String, Used> = BTreeMap::new();
     for (before, now) in before.iter().zip(now) {
         let seconds = now.time.duration_since(before.time).as_secs_f64();
         for connection in now.connections {
             let same =
                 |other: &&Connection| other.address == connection.address && other.since == connection.since;
-            let sent = before.connections.iter().find(same).map(|known| connection.messages - known.messages);
+            let sent = before
+                .connections
+                .iter()
+                .find(same)
+                .map(|known| connection.messages.saturating_sub(known.messages));
             let messages_per_second = sent.map_or(0.0, |sent| sent as f64 / seconds);
             connections.push(Rated { connection, messages_per_second });
+        }
+        for used in now.customers {
+            let known = before.customers.iter().find(|known| known.customer == used.customer);
+            let rate = |now: u64, before: Option<u64>| {
+                before.map_or(0.0, |before| now.saturating_sub(before) as f64 / seconds)
+            };
+            let sum = customers.entry(used.customer.clone()).or_insert_with(|| Used {
+                customer: used.customer,
+                connections: 0,
+                messages_per_second: 0.0,
+                bytes_per_second: 0.0,
+                hold: Hold::No,
+            });
+            sum.connections += used.connections;
+            sum.messages_per_second += rate(used.messages, known.map(|known| known.messages));
+            sum.bytes_per_second += rate(used.bytes, known.map(|known| known.bytes));
+            sum.hold = sum.hold.max(used.hold);
         }
         for seen in now.identities {
             match identities.get_mut(&seen.identity) {
@@ -117,7 +141,11 @@ fn merged(before: &[Registry], now: Vec<Registry>) -> Merged {
     connections.sort_by(|a, b| {
         (&a.connection.identity, a.connection.since).cmp(&(&b.connection.identity, b.connection.since))
     });
-    Merged { connections, identities: identities.into_values().collect() }
+    Merged {
+        connections,
+        identities: identities.into_values().collect(),
+        customers: customers.into_values().collect(),
+    }
 }
 
 /// What counts where several front doors see somebody differently.
@@ -169,6 +197,10 @@ fn table(merged: &Merged) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
     }
+    for Used { customer, hold, .. } in merged.customers.iter().filter(|used| used.hold != Hold::No) {
+        let held = hold.as_str();
+        let _ = writeln!(text, "{customer} is {held}: `kinetic clients resume {customer}` lets it go on");
+    }
     text
 }
 
@@ -199,7 +231,8 @@ mod tests {
                 {"identity": "spiffe://kinetic.local/customers/acme/clients/db", "customer": "acme", "presence": "offline",
                  "connections": 0, "lastSeen": time},
             ],
-            "customers": [],
+            "customers": [{"customer": "acme", "connections": 1, "messages": messages, "bytes": 10 * messages,
+                           "hold": if presence == Presence::Duplicate { "paused" } else { "no" }}],
         });
         serde_json::from_value(text).unwrap()
     }
@@ -215,7 +248,11 @@ mod tests {
             (merged.identities[1].presence, merged.identities[1].connections),
             (Presence::Duplicate, 2)
         );
+        let Used { connections, messages_per_second, bytes_per_second, hold, .. } = merged.customers[0];
+        assert_eq!((connections, messages_per_second, bytes_per_second), (2, 100.0, 1000.0));
+        assert_eq!(hold, Hold::Paused);
         let table = table(&merged);
+        assert!(table.ends_with("acme is paused: `kinetic clients resume acme` lets it go on\n"), "{table}");
         let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[1][..3], ["/customers/acme/clients/db", "offline", "last"], "{table}");
         assert_eq!(rows[2][..2], ["/customers/acme/clients/web", "duplicate"], "{table}");
