@@ -1,7 +1,7 @@
 //! What every reconciler works with.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -19,6 +19,7 @@ use crate::{
     broker::{Broker, BrokerError, client},
     config::{Config, ConfigError, Placement},
     leaf::LeafError,
+    resources::Resources,
     vault::{Vault, VaultError},
 };
 
@@ -32,6 +33,10 @@ pub struct Context {
     brokers: Vec<Vec<Broker>>,
     /// The authority and the master key.
     pub vault: Vault,
+    /// The resources that are looked after.
+    pub resources: Resources,
+    /// What of an owner's objects was kept when it was last looked for those to delete.
+    kept: Mutex<HashMap<String, BTreeSet<String>>>,
     /// Events, for people.
     pub recorder: Recorder,
     /// Who comes in at the front doors may have changed.
@@ -100,6 +105,15 @@ impl Context {
             Vault::new(client.clone(), config.namespace.clone(), trust_domain, config.master_key_version);
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
         Ok(Self {
+            resources: Resources::new(
+                client.clone(),
+                if config.watch_namespaces.is_empty() {
+                    vec![None]
+                } else {
+                    config.watch_namespaces.iter().cloned().map(Some).collect()
+                },
+            ),
+            kept: Mutex::default(),
             recorder: Recorder::new(client.clone(), reporter),
             client,
             config,
@@ -145,6 +159,17 @@ impl Context {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         }
+    }
+
+    /// Whether an owner's objects (of one sort) are others than when this was last [`pruned`](Self::pruned).
+    #[must_use]
+    pub fn to_be_pruned(&self, owner: &str, keep: &BTreeSet<String>) -> bool {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(owner) != Some(keep)
+    }
+
+    /// What is not to be kept is deleted.
+    pub fn pruned(&self, owner: String, keep: BTreeSet<String>) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(owner, keep);
     }
 
     /// How long to wait after another failure of an object: longer each time, each object by itself.

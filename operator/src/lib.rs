@@ -13,5 +13,6 @@ pub mod leaf;
 pub mod lease;
 pub mod metrics;
 pub mod reconcile;
+pub mod resources;
 pub mod run;
 pub mod vault;

@@ -11,7 +11,7 @@ use kinetic_api::resources::{Alert, Customer, Topology};
 use kube::{
     Client, Resource, ResourceExt,
     api::ListParams,
-    core::{NamespaceResourceScope, error_boundary::DeserializeGuard},
+    core::NamespaceResourceScope,
     runtime::{
         Controller,
         controller::Action,
@@ -30,10 +30,8 @@ use crate::{
     lease::Elector,
     metrics::Metrics,
     reconcile::{AGAIN, alert, customer, release, topology},
+    resources::{Guarded, Watched},
 };
-
-/// A resource; one that cannot be read is told of, and stops no list.
-type Guarded<K> = DeserializeGuard<K>;
 
 /// So many objects of a kind are worked on at once.
 const AT_ONCE: u16 = 8;
@@ -147,28 +145,34 @@ async fn work(context: &Arc<Context>, metrics: &Metrics, stop: &CancellationToke
     let mut controllers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
     let ours = || watcher::Config::default().labels(&format!("{MANAGED_BY}={MANAGER}"));
     let any = watcher::Config::default;
+    let mut all = Vec::new();
     for namespace in context.namespaces() {
         let customers = context.api::<Guarded<Customer>>(namespace);
         let topologies = context.api::<Guarded<Topology>>(namespace);
         let secrets = context.api::<Secret>(namespace);
-        let controller = Controller::new(customers.clone(), any()).owns(secrets.clone(), ours()).watches(
-            topologies.clone(),
-            any(),
-            |topology| {
+        let of_customers = Controller::new(customers.clone(), any());
+        let of_topologies = Controller::new(topologies.clone(), any());
+        let of_alerts = Controller::new(context.api::<Guarded<Alert>>(namespace), any());
+        let watched = Watched {
+            namespace: namespace.map(str::to_owned),
+            customers: of_customers.store(),
+            topologies: of_topologies.store(),
+            alerts: of_alerts.store(),
+        };
+        all.push(watched.clone());
+
+        let controller =
+            of_customers.owns(secrets.clone(), ours()).watches(topologies.clone(), any(), |topology| {
                 let topology = topology.0.ok()?;
-                Some(
-                    ObjectRef::<Guarded<Customer>>::new(&topology.spec.customer)
-                        .within(&topology.namespace()?),
-                )
-            },
-        );
+                let customer = ObjectRef::<Guarded<Customer>>::new(&topology.spec.customer);
+                Some(customer.within(&topology.namespace()?))
+            });
         controllers.push(started(controller, context, metrics, stop, "Customer", |c, context| {
             async move { customer::reconcile(&c, &context).await }.boxed()
         }));
 
-        let controller = Controller::new(topologies.clone(), any());
-        let store = controller.store();
-        let controller = controller
+        let store = watched.topologies;
+        let controller = of_topologies
             .owns(context.api::<StatefulSet>(namespace), ours())
             .owns(context.api::<ConfigMap>(namespace), ours())
             .owns(secrets, ours())
@@ -182,9 +186,8 @@ async fn work(context: &Arc<Context>, metrics: &Metrics, stop: &CancellationToke
             async move { topology::reconcile(&t, &context).await }.boxed()
         }));
 
-        let controller = Controller::new(context.api::<Guarded<Alert>>(namespace), any());
-        let store = controller.store();
-        let controller = controller.watches(topologies, any(), move |topology| {
+        let store = watched.alerts;
+        let controller = of_alerts.watches(topologies, any(), move |topology| {
             let (name, namespace) = (topology.name_any(), topology.namespace());
             referring(&store, namespace.as_deref(), move |alert: &Alert| *alert.spec.topology == *name)
         });
@@ -192,6 +195,7 @@ async fn work(context: &Arc<Context>, metrics: &Metrics, stop: &CancellationToke
             async move { alert::reconcile(&a, &context).await }.boxed()
         }));
     }
+    context.resources.watch(all);
     controllers.push(front_doors(context, metrics, stop).boxed());
     while controllers.next().await.is_some() {}
 }
@@ -228,6 +232,7 @@ where
     let reconciler = move |object: Arc<Guarded<K>>, context: Arc<Context>| {
         let metrics = metrics.clone();
         async move {
+            context.resources.listed().await;
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
             let key = format!("{kind}/{namespace}/{name}");
             let outcome = match &object.0 {
@@ -265,12 +270,17 @@ where
         )
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconciler, |_, error, _| match *error {}, Arc::clone(context))
-        .for_each(|_| async {})
+        .for_each(move |outcome| async move {
+            if let Err(error) = outcome {
+                tracing::warn!(kind, %error, "a watch was cut short, or an object was gone; it goes on");
+            }
+        })
         .boxed()
 }
 
 /// The front doors and what else is nobody's, whenever something has changed, and now and then.
 async fn front_doors(context: &Arc<Context>, metrics: &Metrics, stop: &CancellationToken) {
+    context.resources.listed().await;
     while !stop.is_cancelled() {
         let outcome = release::reconcile(context).await;
         metrics.reconciled("Redirector", outcome.is_ok());

@@ -60,8 +60,7 @@ pub async fn reconcile(alert: &Alert, context: &Context) -> Result<Duration, Fai
 
 async fn dereference(alert: &Alert, context: &Context) -> Result<Referred, Failure> {
     let namespace = alert.namespace().unwrap_or_default();
-    let topology =
-        Api::<Topology>::namespaced(context.client.clone(), &namespace).get_opt(&alert.spec.topology).await?;
+    let topology = context.resources.get::<Topology>(&namespace, &alert.spec.topology).await?;
     let api = Api::<Secret>::namespaced(context.client.clone(), &namespace);
     let mut secrets = Vec::new();
     for (secret, _) in keys(alert) {
@@ -106,17 +105,22 @@ pub fn validate(alert: &Alert, referred: &Referred) -> Verdict {
         );
         return Verdict::bad(KIND, "UnknownReference", message);
     }
-    let holds = |name: &str, key: &str| {
-        let secret = referred.secrets.iter().find(|secret| secret.name_any() == name);
-        secret.and_then(|secret| secret.data.as_ref()).is_some_and(|data| data.contains_key(key))
-    };
-    if let Some((name, key)) = keys(alert).find(|(name, key)| !holds(name, key)) {
+    if let Some((name, key)) = missing_key(alert, referred) {
         let message = format!(
             "there is no key {key} in a Secret {name} of this namespace: create it, and it is taken up"
         );
         return Verdict::bad(KIND, "SecretMissing", message);
     }
     Verdict::good(KIND, "Accepted", "it fits its Topology")
+}
+
+/// The first key that it names and no Secret holds.
+fn missing_key<'a>(alert: &'a Alert, referred: &Referred) -> Option<(&'a str, &'a str)> {
+    let holds = |name: &str, key: &str| {
+        let secret = referred.secrets.iter().find(|secret| secret.name_any() == name);
+        secret.and_then(|secret| secret.data.as_ref()).is_some_and(|data| data.contains_key(key))
+    };
+    keys(alert).find(|(name, key)| !holds(name, key))
 }
 
 #[cfg(test)]
@@ -157,11 +161,14 @@ mod tests {
             (json!({}), &Referred::default(), "TopologyMissing"),
             (json!({"match": {"analytics": ["slo"]}}), &there, "UnknownReference"),
             (json!({"match": {"sources": ["hosts"]}}), &there, "UnknownReference"),
-            (hook.clone(), &there, "SecretMissing"),
-            (hook, &with_secret, "Accepted"),
+            // Not delivered to yet, whatever its key.
+            (hook.clone(), &with_secret, "Invalid"),
         ] {
             let verdict = validate(&alert(&spec), referred);
             assert_eq!(verdict.reason, reason, "{}", verdict.message);
         }
+        let hook = alert(&hook);
+        assert_eq!(missing_key(&hook, &there), Some(("hook-secret", "key")));
+        assert_eq!(missing_key(&hook, &with_secret), None);
     }
 }

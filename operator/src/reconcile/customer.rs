@@ -7,7 +7,7 @@ mod vhost;
 use std::time::Duration;
 
 use kinetic_api::resources::{Customer, customer::CustomerStatus};
-use kube::{ResourceExt, api::ListParams, core::error_boundary::DeserializeGuard};
+use kube::ResourceExt;
 
 use super::{AGAIN, paused, set_finalizer, tell};
 use crate::{
@@ -65,13 +65,8 @@ pub async fn reconcile(customer: &Customer, context: &Context) -> Result<Duratio
 /// other.
 async fn first_of_its_name(customer: &Customer, context: &Context) -> Result<Option<Customer>, Failure> {
     let age = |customer: &Customer| (customer.metadata.creation_timestamp.clone(), customer.namespace());
-    let same = ListParams::default().fields(&format!("metadata.name={}", customer.name_any()));
-    let mut first = None;
-    for namespace in context.namespaces() {
-        let listed = context.api::<DeserializeGuard<Customer>>(namespace).list(&same).await?;
-        first = listed.into_iter().filter_map(|guard| guard.0.ok()).chain(first).min_by_key(age);
-    }
-    Ok(first.filter(|first| age(first) < age(customer)))
+    let same = |other: &Customer| other.name_any() == customer.name_any() && age(other) < age(customer);
+    Ok(context.resources.all(same).await?.into_iter().min_by_key(age))
 }
 
 fn name_taken(customer: &Customer, first: &Customer) -> Verdict {

@@ -11,14 +11,12 @@ use kinetic_pki::Subject;
 use kube::{
     Api, ResourceExt,
     api::{ListParams, Patch, PatchParams},
-    core::{NamespaceResourceScope, Resource, error_boundary::DeserializeGuard},
 };
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::alert;
 use crate::{
-    apply::{MANAGER, apply},
+    apply::{Applied, MANAGER, apply},
     build::{
         alert_keys::{self, alert_keys},
         config_map::fingerprint,
@@ -30,6 +28,7 @@ use crate::{
     config::Placement,
     context::{Context, Failure},
     leaf::{Wanted, issue, judge},
+    resources::Kind,
 };
 
 /// Brings all of it to where it should be.
@@ -43,18 +42,8 @@ pub async fn reconcile(context: &Context) -> Result<(), Failure> {
 }
 
 /// All resources of a kind that can be read, sorted, so that equal lists lead to equal objects.
-async fn listed<K>(context: &Context) -> Result<Vec<K>, Failure>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
-    let mut all = Vec::new();
-    for namespace in context.namespaces() {
-        let api = context.api::<DeserializeGuard<K>>(namespace);
-        all.extend(api.list(&ListParams::default()).await?.into_iter().filter_map(|guard| guard.0.ok()));
-    }
+async fn listed<K: Kind>(context: &Context) -> Result<Vec<K>, Failure> {
+    let mut all = context.resources.all::<K>(|_| true).await?;
     all.sort_by_key(|object| (object.namespace(), object.name_any()));
     Ok(all)
 }
@@ -77,7 +66,7 @@ async fn front_door(
     };
     apply(client, &redirector::certificate(config, placement, &pair, &material.trust)).await?;
     let routes = route_map(config, placement, customers, topologies);
-    apply(client, &routes).await?;
+    let changed = apply(client, &routes).await? == Applied::Written;
     let settings = redirector::config_map(config, placement);
     apply(client, &settings).await?;
     apply(client, &redirector::service(config, placement)).await?;
@@ -85,7 +74,10 @@ async fn front_door(
     apply(client, &redirector::deployment(config, placement, &settings)).await?;
     let metadata = unowned(name.clone(), &config.namespace, COMPONENT, &name);
     apply(client, &disruption_budget(metadata, COMPONENT, &name)).await?;
-    wake(&name, &fingerprint(&routes.data.unwrap_or_default()), context).await
+    if changed {
+        wake(&name, &fingerprint(&routes.data.unwrap_or_default()), context).await?;
+    }
+    Ok(())
 }
 
 /// Annotates the pods with the routes that they should have, so that the kubelet brings them at once.

@@ -14,14 +14,14 @@ use kinetic_api::{
         topology::{AnalyzersStatus, TopologyStatus},
     },
 };
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{Api, ResourceExt};
 
 pub use self::validate::{Referred, validate};
 use super::{AGAIN, paused, set_finalizer, tell};
 use crate::{
     apply,
     broker::desired,
-    build::{config_map::COMPONENT, labels::query, pod::TopologyOf},
+    build::{config_map::COMPONENT, labels::query, pod::TopologyOf, stateful_set},
     condition::{self, Verdict},
     context::{Context, Failure},
 };
@@ -85,13 +85,9 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
 
 async fn dereference(topology: &Topology, context: &Context) -> Result<Referred, Failure> {
     let namespace = topology.namespace().unwrap_or_default();
-    let customer = Api::<Customer>::namespaced(context.client.clone(), &namespace)
-        .get_opt(&topology.spec.customer)
-        .await?;
-    let all =
-        Api::<Topology>::namespaced(context.client.clone(), &namespace).list(&ListParams::default()).await?;
-    let siblings =
-        all.items.into_iter().filter(|other| other.spec.customer == topology.spec.customer).collect();
+    let customer = context.resources.get::<Customer>(&namespace, &topology.spec.customer).await?;
+    let same = |other: &Topology| other.spec.customer == topology.spec.customer;
+    let siblings = context.resources.within(&namespace, same).await?;
     Ok(Referred { customer, siblings })
 }
 
@@ -123,11 +119,13 @@ async fn streams(of: &TopologyOf, plan: &TopologyPlan, context: &Context) -> Ver
 async fn analyzers(topology: &Topology, context: &Context) -> Result<AnalyzersStatus, Failure> {
     let api =
         Api::<StatefulSet>::namespaced(context.client.clone(), &topology.namespace().unwrap_or_default());
-    let selector = query(COMPONENT, &topology.name_any());
-    let sets = api.list(&ListParams::default().labels(&selector)).await?;
-    let ready =
-        |set: &StatefulSet| set.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default();
-    let ready = sets.iter().map(ready).sum::<i32>();
+    let mut ready = 0;
+    // One by one: a list by label would have the server look at all of the namespace's.
+    for partition in 0..topology.spec.analyzer.partitions {
+        let Ok(partition) = u8::try_from(partition) else { break };
+        let set = api.get_opt(&stateful_set::name(&topology.name_any(), partition)).await?;
+        ready += set.and_then(|set| set.status?.ready_replicas).unwrap_or_default();
+    }
     Ok(AnalyzersStatus {
         ready: u32::try_from(ready).unwrap_or_default(),
         wanted: topology.spec.analyzer.partitions,

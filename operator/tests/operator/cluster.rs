@@ -206,9 +206,9 @@ async fn from_apply_to_nothing_left(cluster: &Cluster) {
 
     let own = Api::<ConfigMap>::namespaced(cluster.client.clone(), OWN);
     eventually("the front door to know the Topology", async || {
-        let routes = own.get("kinetic-redirector-c-real-aws-routes").await.unwrap();
+        let routes = own.get_opt("kinetic-redirector-c-real-aws-routes").await.unwrap();
         routes
-            .data
+            .and_then(|routes| routes.data)
             .is_some_and(|data| data.get("shops.acme.yaml").is_some_and(|file| file.contains("Topology")))
     })
     .await;

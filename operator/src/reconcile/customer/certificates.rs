@@ -43,8 +43,12 @@ pub(super) async fn none(customer: &Customer, context: &Context) -> Result<Certi
 /// Deletes the Secrets of classes that are no more.
 async fn withdraw(customer: &Customer, keep: &BTreeSet<String>, context: &Context) -> Result<(), Failure> {
     let Some(owner) = Owned::by(customer) else { return Ok(()) };
-    let selector = query(COMPONENT, &customer.name_any());
-    Ok(prune::<Secret>(&context.client, &owner.namespace, &selector, &owner.reference, keep).await?)
+    if context.to_be_pruned(&owner.reference.uid, keep) {
+        let selector = query(COMPONENT, &customer.name_any());
+        prune::<Secret>(&context.client, &owner.namespace, &selector, &owner.reference, keep).await?;
+        context.pruned(owner.reference.uid, keep.clone());
+    }
+    Ok(())
 }
 
 pub(super) async fn certificates(

@@ -14,7 +14,7 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    apply::{ApplyError, MANAGER, apply, prune},
+    apply::{Applied, ApplyError, MANAGER, apply, prune},
     build::{
         client_secret::tls,
         config_map::{self, COMPONENT, config_map, fingerprint},
@@ -47,7 +47,7 @@ pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verd
 async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
     let client = &context.client;
     let config = config_map(of);
-    apply(client, &config).await?;
+    let changed = apply(client, &config).await? == Applied::Written;
     apply(client, &network_policy(of)).await?;
     let metadata = owned(config_map::name(&of.name), COMPONENT, &of.name, &of.owner);
     apply(client, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
@@ -58,9 +58,15 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
         keep.insert(stateful_set::name(&of.name, partition));
     }
     let (namespace, selector) = (&of.owner.namespace, query(COMPONENT, &of.name));
-    prune::<StatefulSet>(client, namespace, &selector, &of.owner.reference, &keep).await?;
-    prune::<Secret>(client, namespace, &selector, &of.owner.reference, &keep).await?;
-    wake(of, &fingerprint(&config.data.unwrap_or_default()), context).await
+    if context.to_be_pruned(&of.owner.reference.uid, &keep) {
+        prune::<StatefulSet>(client, namespace, &selector, &of.owner.reference, &keep).await?;
+        prune::<Secret>(client, namespace, &selector, &of.owner.reference, &keep).await?;
+        context.pruned(of.owner.reference.uid.clone(), keep);
+    }
+    if changed {
+        wake(of, &fingerprint(&config.data.unwrap_or_default()), context).await?;
+    }
+    Ok(())
 }
 
 async fn certificate(of: &TopologyOf, partition: u8, context: &Context) -> Result<(), Failure> {
