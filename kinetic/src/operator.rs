@@ -37,12 +37,11 @@ pub(crate) async fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
     let client = kube::Client::try_default().await.context(
         "there is no API server to work with: run in a pod with a service account, or set KUBECONFIG",
     )?;
-    let instance = match args.instance {
-        Some(instance) => instance,
-        None => {
-            let host = hostname::get().context("this machine's name cannot be read: give --instance")?;
-            format!("{}_{}", host.to_string_lossy(), std::process::id())
-        }
+    let instance = if let Some(instance) = args.instance {
+        instance
+    } else {
+        let host = hostname::get().context("this machine's name cannot be read: give --instance")?;
+        format!("{}_{}", host.to_string_lossy(), std::process::id())
     };
     let stop = stop::on_signal()?;
     let mut registry = Registry::default();
@@ -59,10 +58,8 @@ pub(crate) async fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
     let operator = Operator::new(client, config, instance, metrics)?;
     // Standing by is as good as acting: a rollout must not wait for the former instance to go.
     unready.set(Vec::new());
-    if args.once {
-        operator.once(stop).await?
-    } else {
-        operator.run(stop).await?
-    }
+    let ended =
+        if args.once { Box::pin(operator.once(stop)).await } else { Box::pin(operator.run(stop)).await };
+    ended?;
     Ok(ExitCode::SUCCESS)
 }
