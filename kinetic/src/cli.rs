@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arc::ArcArgs, backtest::BacktestArgs, clients::ClientsArgs, enroll, generate::GenerateArgs,
-    incidents::IncidentsArgs, pki::PkiArgs, redirector::RedirectorArgs, role, run::RunArgs,
-    series::SeriesArgs, sidecar::SidecarArgs, validate::ValidateArgs,
+    arc::ArcArgs, backtest::BacktestArgs, clients::ClientsArgs, crd::CrdArgs, enroll, generate::GenerateArgs,
+    incidents::IncidentsArgs, operator::OperatorArgs, pki::PkiArgs, redirector::RedirectorArgs, role,
+    run::RunArgs, series::SeriesArgs, sidecar::SidecarArgs, validate::ValidateArgs,
 };
 
 /// Finds the one odd host in the metrics that your machines already send, and mails the right people once.
@@ -64,6 +64,10 @@ pub(crate) enum Command {
     Sidecar(Box<SidecarArgs>),
     /// Run the front door alone: AMQP over mutual TLS, each customer to its own vhost.
     Redirector(RedirectorArgs),
+    /// Run the operator: Customers, Topologies and Alerts on Kubernetes become vhosts, certificates and pods.
+    Operator(OperatorArgs),
+    /// Print the definitions of Kinetic's resources, for `kubectl apply --server-side -f -`.
+    Crd(CrdArgs),
 }
 
 #[cfg(test)]

@@ -5,12 +5,14 @@ mod arc;
 mod backtest;
 mod cli;
 mod clients;
+mod crd;
 mod enroll;
 mod generate;
 mod incidents;
 mod listen;
 mod logging;
 mod mail;
+mod operator;
 mod pki;
 mod redirector;
 mod role;
@@ -77,5 +79,7 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Alert(args) => role::alert::run(args).await,
         Command::Sidecar(args) => sidecar::run(*args).await,
         Command::Redirector(args) => redirector::run(args).await,
+        Command::Operator(args) => operator::run(args).await,
+        Command::Crd(args) => crd::run(&args),
     }
 }

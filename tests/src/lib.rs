@@ -5,6 +5,7 @@
 pub mod collectd;
 pub mod feeds;
 pub mod http;
+pub mod kubernetes;
 pub mod load;
 pub mod peers;
 pub mod process;

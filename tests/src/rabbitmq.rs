@@ -338,7 +338,7 @@ impl Drop for RabbitMq {
 
 /// Free ports below those that the system gives to outgoing connections: a reconnecting client could otherwise be
 /// given the stopped broker's port, and connect to itself.
-fn free_ports<const N: usize>() -> [u16; N] {
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     let mut held = Vec::new();
     while held.len() < N {
         let random = RandomState::new().hash_one(held.len()) % 11_000;

@@ -6,7 +6,7 @@ use kinetic_api::{
     control::{Command, CommandError, Controller, Notice},
     names,
 };
-use kinetic_bus::{Bus, BusError, HeaderValue, Message, OwnQueue, QueueConsumer};
+use kinetic_bus::{Bus, BusError, HeaderValue, Message, OwnQueue, QueueConsumer, needs};
 use tokio::{
     sync::{mpsc, oneshot},
     time,
@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Metrics, declaration, overrides::Outcome};
+use super::{Metrics, overrides::Outcome};
 
 /// How long to wait before a queue that the broker refused is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -129,7 +129,7 @@ impl Desk {
     }
 
     async fn queue(&self) -> Result<QueueConsumer, BusError> {
-        self.bus.declare(&declaration::control()).await?;
+        self.bus.declare(&needs::control()).await?;
         let Controller { topology, analyzer, .. } = &self.controller;
         let keys = [
             names::control(topology, *analyzer),

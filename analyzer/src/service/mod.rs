@@ -13,7 +13,6 @@
 mod active_since;
 mod command;
 mod control;
-mod declaration;
 mod drops;
 mod generation;
 mod look;
@@ -44,9 +43,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use kinetic_bus::needs::{anomalies, control as control_exchanges, topology as declaration};
+
 pub use self::{
     active_since::ActiveSince,
-    declaration::{anomalies, control as control_exchanges, topology as declaration},
     metrics::Metrics,
     record::RecordError,
     series::SeriesDesk,

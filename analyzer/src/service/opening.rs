@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use kinetic_api::anomaly::Anomaly;
-use kinetic_bus::{Bus, BusError, StreamOffset, StreamReader};
+use kinetic_bus::{Bus, BusError, StreamOffset, StreamReader, needs};
 use tokio::time::{self, Instant};
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
-    Mode, Report, declaration,
+    Mode, Report,
     drops::Drops,
     generation::generation,
     look::{Found, look},
@@ -180,7 +180,7 @@ impl Running {
     }
 
     async fn look_again(&mut self, identity: Option<Uuid>) -> Result<(), BusError> {
-        let declared = self.bus.declare(&declaration::topology(&self.plan)).await?;
+        let declared = self.bus.declare(&needs::topology(&self.plan)).await?;
         let stream = self.source().stream.clone();
         let anew = match self.position {
             _ if declared.created_streams.contains(&stream) => Some("it was deleted"),

@@ -12,14 +12,14 @@ use kinetic_api::{
     names,
     plan::{SourcePlan, TopologyPlan},
 };
-use kinetic_bus::{Bus, BusError, StreamDelivery, StreamOffset, StreamReader};
+use kinetic_bus::{Bus, BusError, StreamDelivery, StreamOffset, StreamReader, needs};
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::{
-    AnalyzerConfig, Report, declaration,
+    AnalyzerConfig, Report,
     drops::Drops,
     lookahead::Lookahead,
     message::{digest, event, input},
@@ -237,7 +237,7 @@ impl Running {
         index: usize,
         active_since: &HashMap<String, i64>,
     ) -> Result<(), BusError> {
-        self.bus.declare(&declaration::topology(&plan)).await?;
+        self.bus.declare(&needs::topology(&plan)).await?;
         let new_interval = plan.sources[index].interval_ms != self.source().interval_ms;
         let mut found = Vec::new();
         let rebuild = self.engine.reconfigure(&plan, index, active_since.clone(), &mut found).is_err();
@@ -347,7 +347,7 @@ async fn publish_one(bus: &Bus, anomaly: &Anomaly) -> bool {
         }
         warn!(id = %anomaly.id, %error, "a finding was not published, trying again");
         time::sleep(RETRY).await;
-        let _ = bus.declare(&declaration::anomalies()).await;
+        let _ = bus.declare(&needs::anomalies()).await;
     }
     true
 }

@@ -60,6 +60,39 @@ pub enum QueueKind {
     },
 }
 
+/// A queue's argument (`x-…`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// A word.
+    Text(&'static str),
+    /// A number.
+    Integer(i64),
+}
+
+/// Deliveries without end: RabbitMQ 4 drops a message after 20 unless told otherwise. Its -1 for «no limit» will not
+/// do: 3.10 takes that as given and drops a message the first time it is put back.
+const DELIVERY_LIMIT: i64 = i32::MAX as i64;
+
+impl QueueKind {
+    /// What it is declared with. Of a stream type and segment size only: age and size come by policy, which can be changed.
+    #[must_use]
+    pub fn arguments(self) -> Vec<(&'static str, Argument)> {
+        let integer = |value: u64| Argument::Integer(i64::try_from(value).unwrap_or(i64::MAX));
+        match self {
+            Self::Stream { segment_bytes, .. } => vec![
+                ("x-queue-type", Argument::Text("stream")),
+                ("x-stream-max-segment-size-bytes", integer(segment_bytes)),
+            ],
+            Self::Quorum { max_length } => vec![
+                ("x-queue-type", Argument::Text("quorum")),
+                ("x-max-length", integer(max_length)),
+                ("x-delivery-limit", Argument::Integer(DELIVERY_LIMIT)),
+                ("x-overflow", Argument::Text("reject-publish")),
+            ],
+        }
+    }
+}
+
 /// How much of a stream stays readable: what exceeds either bound goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {

@@ -12,6 +12,7 @@ mod error;
 mod local;
 mod lock;
 mod message;
+pub mod needs;
 mod publisher;
 mod topic;
 
@@ -20,7 +21,7 @@ pub use amqp::{AmqpConfig, TlsSource};
 pub use bus::{Bus, ConnectionState};
 pub use consumer::{Delivery, QueueConsumer, StreamDelivery, StreamOffset, StreamReader};
 pub use declaration::{
-    Binding, Declaration, Declared, Exchange, ExchangeKind, OwnQueue, Queue, QueueKind, Retention,
+    Argument, Binding, Declaration, Declared, Exchange, ExchangeKind, OwnQueue, Queue, QueueKind, Retention,
 };
 pub use error::BusError;
 pub use lock::Lock;

@@ -162,6 +162,9 @@ impl Default for Origin {
 /// Something that is looked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = ("(has(self.cluster) ? 1 : 0) + (has(self.stddev) ? 1 : 0) + (has(self.threshold) ? 1 : 0) + (has(self.absence) ? 1 : 0) == 1", "exactly one of cluster, stddev, threshold, absence must be set"))]
+// Schemas alone would let a deviation of 0 in: of a whole number an API server compares a bound's whole part only.
+#[x_kube(validation = ("!has(self.cluster) || self.cluster.deviation >= 0.1", "cluster.deviation must be at least 0.1"))]
+#[x_kube(validation = ("!has(self.stddev) || self.stddev.deviation >= 0.1", "stddev.deviation must be at least 0.1"))]
 #[x_kube(validation = ("!has(self.absence) || !(has(self.ratio) || has(self.change))", "absence looks at whether samples come, not at numbers: ratio and change do not go with it"))]
 #[serde(rename_all = "camelCase")]
 pub struct Analytic {

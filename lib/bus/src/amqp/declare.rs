@@ -6,7 +6,7 @@ use super::{
     failure::Failure,
     supervisor::Session,
 };
-use crate::{Binding, BusError, Declaration, Declared, Exchange, ExchangeKind, Queue, QueueKind};
+use crate::{Argument, Binding, BusError, Declaration, Declared, Exchange, ExchangeKind, Queue, QueueKind};
 use lapin::{
     Channel, Connection,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
@@ -46,16 +46,12 @@ pub(super) async fn declare_on(
         declarer.exchange(exchange).await?;
     }
     for queue in &declaration.queues {
-        match queue.kind {
-            QueueKind::Stream { segment_bytes, .. } => {
-                // Noted before it is declared: if the answer gets lost, the next attempt finds it there.
-                if !created.contains(&queue.name) && !declarer.exists(queue).await? {
-                    created.push(queue.name.clone());
-                }
-                declarer.queue(queue, stream_arguments(segment_bytes)).await?;
-            }
-            QueueKind::Quorum { max_length } => declarer.queue(queue, quorum_arguments(max_length)).await?,
+        let stream = matches!(queue.kind, QueueKind::Stream { .. });
+        // Noted before it is declared: if the answer gets lost, the next attempt finds it there.
+        if stream && !created.contains(&queue.name) && !declarer.exists(queue).await? {
+            created.push(queue.name.clone());
         }
+        declarer.queue(queue, arguments(queue.kind)).await?;
     }
     for binding in &declaration.bindings {
         declarer.binding(binding).await?;
@@ -135,27 +131,14 @@ impl Declarer<'_> {
     }
 }
 
-/// Type and segment size only: age and size come by policy, which can be changed.
-fn stream_arguments(segment_bytes: u64) -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString("stream".into()));
-    arguments.insert("x-stream-max-segment-size-bytes".into(), integer(segment_bytes));
-    arguments
-}
-
-/// Deliveries without end: RabbitMQ 4 drops a message after 20 unless told otherwise. Its -1 for «no limit» will not
-/// do: 3.10 takes that as given and drops a message the first time it is put back.
-const DELIVERY_LIMIT: i64 = i32::MAX as i64;
-
-fn quorum_arguments(max_length: u64) -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-    arguments.insert("x-max-length".into(), integer(max_length));
-    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
-    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
-    arguments
-}
-
-fn integer(value: u64) -> AMQPValue {
-    AMQPValue::LongLongInt(i64::try_from(value).unwrap_or(i64::MAX))
+fn arguments(kind: QueueKind) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, argument) in kind.arguments() {
+        let value = match argument {
+            Argument::Text(text) => AMQPValue::LongString(text.into()),
+            Argument::Integer(integer) => AMQPValue::LongLongInt(integer),
+        };
+        table.insert(name.into(), value);
+    }
+    table
 }

@@ -1,16 +1,34 @@
-//! What a Topology needs on a broker.
+//! What a vhost needs: declared by whoever runs a role, or by the operator over the broker's HTTP interface.
 
 use kinetic_api::{
     names,
     plan::{SourcePlan, TopologyPlan},
 };
-use kinetic_bus::{Binding, Declaration, Exchange, ExchangeKind, Queue, QueueKind, Retention};
+
+use crate::{Binding, Declaration, Exchange, ExchangeKind, Queue, QueueKind, Retention};
 
 /// The exchange that clients publish to, and each source's stream with its bindings: the profiles' messages and its ticks.
 #[must_use]
 pub fn topology(plan: &TopologyPlan) -> Declaration {
     let mut declaration = anomalies();
     declaration.exchanges.push(topic(names::METRICS_EXCHANGE));
+    declaration.merge(&streams(plan));
+    declaration
+}
+
+/// What every customer has before there is a Topology: all exchanges, and the queue of findings.
+#[must_use]
+pub fn customer() -> Declaration {
+    let mut declaration = anomalies();
+    declaration.exchanges.push(topic(names::METRICS_EXCHANGE));
+    declaration.merge(&control());
+    declaration
+}
+
+/// What a Topology adds to that: each source's stream with its bindings.
+#[must_use]
+pub fn streams(plan: &TopologyPlan) -> Declaration {
+    let mut declaration = Declaration::default();
     for source in &plan.sources {
         declaration.queues.push(Queue { name: source.stream.clone(), kind: stream(source) });
         let profiles = source.profiles.iter().map(|p| Some(p.as_str()));

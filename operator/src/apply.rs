@@ -1,0 +1,186 @@
+//! Server-side apply with one field manager, that writes nothing where nothing would change, and nothing that is somebody else's.
+
+use std::{collections::BTreeSet, fmt::Debug};
+
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// As whom the operator writes.
+pub const MANAGER: &str = "kinetic-operator";
+/// The label by which its objects are known where there is no owner.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// What an object was last asked to be: a field that is no longer wanted would not show otherwise.
+const APPLIED: &str = "kinetic.dev/applied";
+
+/// What an object's application led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is as it was.
+    Unchanged,
+    /// It was made or changed.
+    Written,
+}
+
+/// Why an object was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Its name is taken.
+    #[error("there is a {kind} {namespace}/{name} that is not ours: delete or rename it")]
+    Taken {
+        /// What it is.
+        kind: String,
+        /// Where it is.
+        namespace: String,
+        /// What it is called.
+        name: String,
+    },
+    /// The API server refused, or was away.
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+    /// It cannot be written as JSON.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// An object of a namespace, as the API knows them.
+pub trait Applicable:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Serialize + Debug
+{
+}
+
+impl<K> Applicable for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Serialize
+        + Debug
+{
+}
+
+/// Makes an object be as wanted.
+pub async fn apply<K: Applicable>(client: &Client, desired: &K) -> Result<Applied, ApplyError> {
+    let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
+    let api = Api::<K>::namespaced(client.clone(), &namespace);
+    let mut wanted = serde_json::to_value(desired)?;
+    wanted["apiVersion"] = json!(K::api_version(&()));
+    wanted["kind"] = json!(K::kind(&()));
+    let fingerprint = fingerprint(&wanted);
+    wanted["metadata"]["annotations"][APPLIED] = json!(fingerprint);
+    if let Some(live) = api.get_opt(&name).await? {
+        if !ours(&live, desired) {
+            return Err(ApplyError::Taken { kind: K::kind(&()).into_owned(), namespace, name });
+        }
+        if live.annotations().get(APPLIED) == Some(&fingerprint)
+            && holds(&serde_json::to_value(&live)?, &wanted)
+        {
+            return Ok(Applied::Unchanged);
+        }
+    }
+    api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&wanted)).await?;
+    tracing::info!(kind = %K::kind(&()), namespace, name, "applied");
+    Ok(Applied::Written)
+}
+
+/// Writes an object's status if it is another.
+pub async fn status<K, S>(
+    client: &Client,
+    object: &K,
+    before: Option<&S>,
+    now: &S,
+) -> Result<Applied, ApplyError>
+where
+    K: Applicable,
+    S: Serialize + PartialEq,
+{
+    if before == Some(now) {
+        return Ok(Applied::Unchanged);
+    }
+    let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {"name": object.name_any()},
+        "status": now,
+    });
+    let parameters = PatchParams::apply(MANAGER).force();
+    api.patch_status(&object.name_any(), &parameters, &Patch::Apply(&patch)).await?;
+    Ok(Applied::Written)
+}
+
+/// Deletes what is labelled so, belongs to this owner and is not to be kept. What is another's stays.
+pub async fn prune<K: Applicable>(
+    client: &Client,
+    namespace: &str,
+    selector: &str,
+    owner: &OwnerReference,
+    keep: &BTreeSet<String>,
+) -> Result<(), ApplyError> {
+    let api = Api::<K>::namespaced(client.clone(), namespace);
+    for object in api.list(&ListParams::default().labels(selector)).await? {
+        let name = object.name_any();
+        if keep.contains(&name) || !object.owner_references().iter().any(|o| o.uid == owner.uid) {
+            continue;
+        }
+        let exactly_this = Preconditions { uid: object.uid(), resource_version: None };
+        match api.delete(&name, &DeleteParams::background().preconditions(exactly_this)).await {
+            Ok(_) => tracing::info!(kind = %K::kind(&()), namespace, name, "deleted"),
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// An object with the owner that we would give it, or, without one, with our label.
+fn ours<K: Resource>(live: &K, desired: &K) -> bool {
+    match desired.owner_references().first() {
+        Some(owner) => live.owner_references().iter().any(|of| of.uid == owner.uid),
+        None => live.labels().get(MANAGED_BY).is_some_and(|by| by == MANAGER),
+    }
+}
+
+/// The SHA-256 of what is wanted.
+fn fingerprint(wanted: &Value) -> String {
+    hex::encode(Sha256::digest(wanted.to_string()))
+}
+
+/// Whether a live object has all that is wanted; it may have more, by defaults and by others. Objects in lists are compared one by one.
+fn holds(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| match live.get(key) {
+                Some(live) => holds(live, wanted),
+                // What is empty or absent is the same to the API.
+                None => {
+                    matches!(wanted, Value::Null) || wanted.as_object().is_some_and(serde_json::Map::is_empty)
+                }
+            })
+        }
+        (Value::Array(live), Value::Array(wanted)) => {
+            live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| holds(live, wanted))
+        }
+        _ => live == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_of_the_api_are_no_change_and_edits_are() {
+        let wanted = json!({"spec": {"ports": [{"port": 5671}], "empty": {}}});
+        let live = json!({"spec": {"ports": [{"port": 5671, "protocol": "TCP"}], "type": "ClusterIP"}});
+        assert!(holds(&live, &wanted));
+        let edited = json!({"spec": {"ports": [{"port": 5672, "protocol": "TCP"}]}});
+        assert!(!holds(&edited, &wanted));
+        let longer = json!({"spec": {"ports": [{"port": 5671}, {"port": 1}], "empty": {}}});
+        assert!(!holds(&longer, &wanted));
+    }
+}

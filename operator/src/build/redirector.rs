@@ -1,0 +1,192 @@
+//! A placement's front door: Deployment, Service, configuration, certificate.
+
+use k8s_openapi::{
+    ByteString,
+    api::{
+        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        core::v1::{
+            ConfigMap, ConfigMapVolumeSource, PodSpec, PodTemplateSpec, ResourceRequirements, Secret,
+            SecretVolumeSource, Service, ServicePort, ServiceSpec, Volume,
+        },
+    },
+    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+};
+use serde_json::json;
+
+use super::{
+    client_secret::tls,
+    config_map::yaml,
+    labels,
+    pod::{TRUSTED_USER, container, mounted, needs, pod_security, port, probe},
+    route_map,
+};
+use crate::{
+    config::{AMQPS, Config, Placement},
+    leaf::Pair,
+    vault::MASTER,
+};
+
+/// The component that a front door's objects are labelled with.
+pub const COMPONENT: &str = "redirector";
+/// Where its connections are told of.
+const REGISTRY: u16 = 5680;
+const ADMIN: u16 = 8184;
+
+/// Every name that the front door is reached by.
+#[must_use]
+pub fn names(placement: &Placement, namespace: &str) -> Vec<String> {
+    let service = placement.redirector_name();
+    let inside = [
+        service.clone(),
+        format!("{service}.{namespace}"),
+        format!("{service}.{namespace}.svc"),
+        format!("{service}.{namespace}.svc.cluster.local"),
+    ];
+    inside.into_iter().chain(placement.host.clone()).collect()
+}
+
+fn metadata(config: &Config, placement: &Placement) -> ObjectMeta {
+    let name = placement.redirector_name();
+    labels::unowned(name.clone(), &config.namespace, COMPONENT, &name)
+}
+
+/// The certificate that clients meet.
+#[must_use]
+pub fn certificate(config: &Config, placement: &Placement, pair: &Pair, trust: &str) -> Secret {
+    Secret {
+        metadata: metadata(config, placement),
+        type_: Some("kubernetes.io/tls".to_owned()),
+        data: Some::<std::collections::BTreeMap<String, ByteString>>(tls(pair, trust)),
+        ..Secret::default()
+    }
+}
+
+/// What it runs by.
+#[must_use]
+pub fn config_map(config: &Config, placement: &Placement) -> ConfigMap {
+    let brokers: Vec<_> =
+        placement.brokers.iter().map(|broker| json!({"name": broker.name, "nodes": broker.nodes})).collect();
+    let settings = json!({
+        "listen": format!("0.0.0.0:{AMQPS}"),
+        "admin": format!("0.0.0.0:{ADMIN}"),
+        "registry": format!("0.0.0.0:{REGISTRY}"),
+        "tls": {
+            "certificate": "/etc/kinetic/tls/tls.crt",
+            "key": "/etc/kinetic/tls/tls.key",
+            "trust": "/etc/kinetic/tls/ca.crt",
+        },
+        "masterKey": {"file": "/etc/kinetic/master/master.key", "version": config.master_key_version},
+        "files": ["/etc/kinetic/resources"],
+        "placements": [{"region": placement.region, "provider": placement.provider, "brokers": brokers}],
+    });
+    ConfigMap {
+        metadata: metadata(config, placement),
+        data: Some([("redirector.yaml".to_owned(), yaml(&settings))].into()),
+        ..ConfigMap::default()
+    }
+}
+
+/// How it is reached.
+#[must_use]
+pub fn service(config: &Config, placement: &Placement) -> Service {
+    let wanted = &placement.redirector.service;
+    let name = placement.redirector_name();
+    let mut metadata = metadata(config, placement);
+    metadata.annotations = Some(wanted.annotations.clone()).filter(|annotations| !annotations.is_empty());
+    let port = |name: &str, port: u16| ServicePort {
+        name: Some(name.to_owned()),
+        port: port.into(),
+        target_port: Some(IntOrString::String(name.to_owned())),
+        protocol: Some("TCP".to_owned()),
+        ..ServicePort::default()
+    };
+    Service {
+        metadata,
+        spec: Some(ServiceSpec {
+            type_: Some(wanted.kind.clone().unwrap_or_else(|| "ClusterIP".to_owned())),
+            load_balancer_class: wanted.load_balancer_class.clone(),
+            selector: Some(labels::selected(COMPONENT, &name)),
+            ports: Some(vec![port("amqps", AMQPS), port("registry", REGISTRY)]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+/// Its pods. `settings` is a hash of its configuration, which it reads at its start only: another one rolls the pods.
+#[must_use]
+pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Deployment {
+    let name = placement.redirector_name();
+    let resources: Option<ResourceRequirements> =
+        placement.redirector.resources.clone().and_then(|value| serde_json::from_value(value).ok());
+    let mut redirector = container(
+        "redirector",
+        &config.image,
+        config.image_pull_policy.as_ref(),
+        &["redirector", "--config", "/etc/kinetic/config/redirector.yaml"],
+        TRUSTED_USER,
+    );
+    redirector.ports = Some(vec![port("amqps", AMQPS), port("registry", REGISTRY), port("admin", ADMIN)]);
+    redirector.readiness_probe = Some(probe("/readyz", ADMIN, 5, 3));
+    redirector.liveness_probe = Some(probe("/healthz", ADMIN, 10, 6));
+    redirector.volume_mounts = Some(vec![
+        mounted("config", "/etc/kinetic/config"),
+        mounted("tls", "/etc/kinetic/tls"),
+        mounted("master", "/etc/kinetic/master"),
+        mounted("resources", "/etc/kinetic/resources"),
+    ]);
+    redirector.resources = Some(resources.unwrap_or_else(|| needs("100m", "64Mi", "512Mi")));
+
+    let volume = |name: &str| Volume { name: name.to_owned(), ..Volume::default() };
+    let map = |volume_name: &str, map: String| Volume {
+        config_map: Some(ConfigMapVolumeSource { name: map, ..ConfigMapVolumeSource::default() }),
+        ..volume(volume_name)
+    };
+    let secret = |volume_name: &str, secret: &str| Volume {
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret.to_owned()),
+            default_mode: Some(0o440),
+            ..SecretVolumeSource::default()
+        }),
+        ..volume(volume_name)
+    };
+    let pod = PodSpec {
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        security_context: Some(pod_security(TRUSTED_USER)),
+        // Connections are ended at a bounded rate.
+        termination_grace_period_seconds: Some(120),
+        containers: vec![redirector],
+        volumes: Some(vec![
+            map("config", name.clone()),
+            secret("tls", &name),
+            secret("master", MASTER),
+            map("resources", route_map::name(placement)),
+        ]),
+        ..PodSpec::default()
+    };
+    Deployment {
+        metadata: metadata(config, placement),
+        spec: Some(DeploymentSpec {
+            replicas: Some(placement.redirector.replicas),
+            selector: labels::selector(COMPONENT, &name),
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_surge: Some(IntOrString::Int(1)),
+                    max_unavailable: Some(IntOrString::Int(0)),
+                }),
+            }),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels::of(COMPONENT, &name)),
+                    annotations: Some([("kinetic.dev/settings".to_owned(), settings.to_owned())].into()),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod),
+            },
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}

@@ -1,0 +1,188 @@
+//! What every reconciler works with.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::NamespaceResourceScope;
+use kube::{
+    Api, Client, Resource,
+    runtime::events::{Recorder, Reporter},
+};
+use tokio::sync::Notify;
+
+use crate::{
+    apply::{ApplyError, MANAGER},
+    broker::{Broker, BrokerError, client},
+    config::{Config, ConfigError, Placement},
+    leaf::LeafError,
+    resources::Resources,
+    vault::{Vault, VaultError},
+};
+
+/// The API server, the brokers, and what they are told by.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// The configuration.
+    pub config: Config,
+    /// The brokers, placement by placement, in the configuration's order.
+    brokers: Vec<Vec<Broker>>,
+    /// The authority and the master key.
+    pub vault: Vault,
+    /// The resources that are looked after.
+    pub resources: Resources,
+    /// What of an owner's objects was kept when it was last looked for those to delete.
+    kept: Mutex<HashMap<String, BTreeSet<String>>>,
+    /// Events, for people.
+    pub recorder: Recorder,
+    /// Who comes in at the front doors may have changed.
+    pub routes: Notify,
+    /// The time.
+    pub clock: fn() -> Timestamp,
+    failures: Mutex<HashMap<String, u32>>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Why a resource was not brought to where it should be; it is tried again. What its writer can mend is a condition, not this.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each is named as what it wraps")]
+pub enum Failure {
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error(transparent)]
+    Leaf(#[from] LeafError),
+}
+
+/// The first pause after a failure, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+
+impl Context {
+    /// Reads the brokers' credentials; nobody is talked to yet.
+    pub fn new(client: Client, config: Config) -> Result<Self, ConfigError> {
+        let unusable = |field: &str, problem: String| ConfigError::Field {
+            path: "the configuration".into(),
+            field: field.to_owned(),
+            problem,
+        };
+        let brokers = config
+            .placements
+            .iter()
+            .flat_map(|placement| placement.brokers.iter().map(move |broker| (placement, broker)))
+            .map(|(placement, broker)| {
+                let (user, password) = broker.admin.credentials()?;
+                let client = client::Client::new(&broker.admin.url, user, password)
+                    .map_err(|error| unusable(&format!("{}: admin.url", broker.name), error.to_string()))?;
+                Ok((
+                    placement.redirector_name(),
+                    Broker::new(broker.name.clone(), broker.max_customers, client),
+                ))
+            })
+            .collect::<Result<Vec<_>, ConfigError>>()?;
+        let mut of_placements: Vec<Vec<Broker>> = config.placements.iter().map(|_| Vec::new()).collect();
+        for (placement, broker) in brokers {
+            if let Some(at) = config.placements.iter().position(|p| p.redirector_name() == placement) {
+                of_placements[at].push(broker);
+            }
+        }
+        let trust_domain =
+            config.trust_domain.parse().map_err(|error| unusable("trustDomain", format!("{error}")))?;
+        let vault =
+            Vault::new(client.clone(), config.namespace.clone(), trust_domain, config.master_key_version);
+        let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
+        Ok(Self {
+            resources: Resources::new(
+                client.clone(),
+                if config.watch_namespaces.is_empty() {
+                    vec![None]
+                } else {
+                    config.watch_namespaces.iter().cloned().map(Some).collect()
+                },
+            ),
+            kept: Mutex::default(),
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            config,
+            brokers: of_placements,
+            vault,
+            routes: Notify::new(),
+            clock: Timestamp::now,
+            failures: Mutex::default(),
+        })
+    }
+
+    /// The placement of a region and provider, with its brokers.
+    #[must_use]
+    pub fn placement(&self, region: &str, provider: &str) -> Option<(&Placement, &[Broker])> {
+        let fits = |p: &Placement| &*p.region == region && &*p.provider == provider;
+        let at = self.config.placements.iter().position(fits)?;
+        Some((&self.config.placements[at], &self.brokers[at]))
+    }
+
+    /// Every broker.
+    pub fn brokers(&self) -> impl Iterator<Item = &Broker> {
+        self.brokers.iter().flatten()
+    }
+
+    /// The namespaces that are watched; one `None` for all of them.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<Option<&str>> {
+        let namespaces = &self.config.watch_namespaces;
+        if namespaces.is_empty() {
+            vec![None]
+        } else {
+            namespaces.iter().map(|name| Some(name.as_str())).collect()
+        }
+    }
+
+    /// A kind's objects in one of them.
+    #[must_use]
+    pub fn api<K>(&self, namespace: Option<&str>) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    /// Whether an owner's objects (of one sort) are others than when this was last [`pruned`](Self::pruned).
+    #[must_use]
+    pub fn to_be_pruned(&self, owner: &str, keep: &BTreeSet<String>) -> bool {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(owner) != Some(keep)
+    }
+
+    /// What is not to be kept is deleted.
+    pub fn pruned(&self, owner: String, keep: BTreeSet<String>) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(owner, keep);
+    }
+
+    /// How long to wait after another failure of an object: longer each time, each object by itself.
+    #[must_use]
+    pub fn failed(&self, object: &str) -> Duration {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(object.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        (PAUSES.0 * 2_u32.pow((*count - 1).min(16))).min(PAUSES.1)
+    }
+
+    /// All is well with an object again.
+    pub fn succeeded(&self, object: &str) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
+    }
+}

@@ -1,0 +1,93 @@
+//! A Customer: a vhost with its users on a broker, and a certificate for each class of its clients.
+
+mod certificates;
+mod remove;
+mod vhost;
+
+use std::time::Duration;
+
+use kinetic_api::resources::{Customer, customer::CustomerStatus};
+use kube::ResourceExt;
+
+use super::{AGAIN, paused, set_finalizer, tell};
+use crate::{
+    apply,
+    condition::{self, Verdict},
+    config::AMQPS,
+    context::{Context, Failure},
+};
+
+/// Brings a Customer to where it should be; says when to look again.
+pub async fn reconcile(customer: &Customer, context: &Context) -> Result<Duration, Failure> {
+    if paused(customer) {
+        return Ok(AGAIN);
+    }
+    if customer.metadata.deletion_timestamp.is_some() {
+        return remove::remove(customer, context).await;
+    }
+    set_finalizer(context, customer, true).await?;
+    let material = context.vault.material((context.clock)()).await?;
+    let placed = match first_of_its_name(customer, context).await? {
+        None => vhost::place(customer, &material, context).await,
+        Some(first) => vhost::Placed { broker: None, verdict: name_taken(customer, &first) },
+    };
+    // Certificates are issued and renewed while a broker is away; but nobody is vouched for who has no vhost to go to.
+    let certificates = if placed.broker.is_some() {
+        certificates::certificates(customer, &material, context).await?
+    } else {
+        certificates::none(customer, context).await?
+    };
+
+    let now = (context.clock)();
+    let before = customer.status.as_ref();
+    let conditions = condition::conditions(
+        before.map_or(&[], |status| &status.conditions),
+        &[placed.verdict, certificates.verdict],
+        customer.metadata.generation,
+        now,
+    );
+    let endpoint = context.placement(&customer.spec.region, &customer.spec.provider).map(|(placement, _)| {
+        format!("amqps://{}:{AMQPS}/{}", placement.public_host(&context.config.namespace), customer.vhost())
+    });
+    let status = CustomerStatus {
+        vhost: Some(customer.vhost()),
+        endpoint: endpoint.filter(|_| placed.broker.is_some()),
+        broker: placed.broker,
+        clients: certificates.clients,
+        conditions,
+    };
+    write(customer, &status, context).await?;
+    let renewal = certificates.next_renewal.map(|at| Duration::try_from(at - now).unwrap_or_default());
+    Ok(renewal.map_or(AGAIN, |renewal| renewal.clamp(Duration::from_secs(1), AGAIN)))
+}
+
+/// The Customer that had this name before, in another namespace. An identity names a customer without its namespace: two of one name would be let in as each
+/// other.
+async fn first_of_its_name(customer: &Customer, context: &Context) -> Result<Option<Customer>, Failure> {
+    let age = |customer: &Customer| (customer.metadata.creation_timestamp.clone(), customer.namespace());
+    let same = |other: &Customer| other.name_any() == customer.name_any() && age(other) < age(customer);
+    Ok(context.resources.all(same).await?.into_iter().min_by_key(age))
+}
+
+fn name_taken(customer: &Customer, first: &Customer) -> Verdict {
+    let (name, namespace) = (customer.name_any(), first.namespace().unwrap_or_default());
+    let message = format!(
+        "there is a Customer {name} in the namespace {namespace} already, and certificates name customers without their namespaces: choose another name"
+    );
+    Verdict::bad("BrokerReady", "NameTaken", message)
+}
+
+async fn write(customer: &Customer, status: &CustomerStatus, context: &Context) -> Result<(), Failure> {
+    let before = customer.status.as_ref();
+    let written = apply::status(&context.client, customer, before, status).await?;
+    if written == apply::Applied::Written {
+        context.routes.notify_one();
+    }
+    tell(
+        context,
+        customer,
+        condition::turned(before.map_or(&[], |status| &status.conditions), &status.conditions),
+    )
+    .await;
+    Ok(())
+}

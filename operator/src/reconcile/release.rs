@@ -1,0 +1,113 @@
+//! What belongs to no single resource: the front door of each placement, and the keys of the alert service.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{Pod, Secret},
+};
+use kinetic_api::resources::{Alert, Customer, Topology};
+use kinetic_pki::Subject;
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::alert;
+use crate::{
+    apply::{Applied, MANAGER, apply},
+    build::{
+        alert_keys::{self, alert_keys},
+        config_map::fingerprint,
+        disruption_budget::disruption_budget,
+        labels::{query, unowned},
+        redirector::{self, COMPONENT},
+        route_map::route_map,
+    },
+    config::Placement,
+    context::{Context, Failure},
+    leaf::{Wanted, issue, judge},
+    resources::Kind,
+};
+
+/// Brings all of it to where it should be.
+pub async fn reconcile(context: &Context) -> Result<(), Failure> {
+    let customers = listed::<Customer>(context).await?;
+    let topologies = listed::<Topology>(context).await?;
+    for placement in &context.config.placements {
+        front_door(placement, &customers, &topologies, context).await?;
+    }
+    keys(&listed::<Alert>(context).await?, context).await
+}
+
+/// All resources of a kind that can be read, sorted, so that equal lists lead to equal objects.
+async fn listed<K: Kind>(context: &Context) -> Result<Vec<K>, Failure> {
+    let mut all = context.resources.all::<K>(|_| true).await?;
+    all.sort_by_key(|object| (object.namespace(), object.name_any()));
+    Ok(all)
+}
+
+async fn front_door(
+    placement: &Placement,
+    customers: &[Customer],
+    topologies: &[Topology],
+    context: &Context,
+) -> Result<(), Failure> {
+    let (client, config, now) = (&context.client, &context.config, (context.clock)());
+    let name = placement.redirector_name();
+    let material = context.vault.material(now).await?;
+    let wanted =
+        Wanted { dns: redirector::names(placement, &config.namespace), ..Wanted::new(Subject::Redirector) };
+    let there = Api::<Secret>::namespaced(client.clone(), &config.namespace).get_opt(&name).await?;
+    let pair = match judge(there.as_ref(), &wanted, &material.authority, now) {
+        Ok(pair) => pair,
+        Err(_) => issue(&wanted, &material.authority, now)?,
+    };
+    apply(client, &redirector::certificate(config, placement, &pair, &material.trust)).await?;
+    let routes = route_map(config, placement, customers, topologies);
+    let changed = apply(client, &routes).await? == Applied::Written;
+    let settings = redirector::config_map(config, placement);
+    apply(client, &settings).await?;
+    apply(client, &redirector::service(config, placement)).await?;
+    let settings = fingerprint(&settings.data.unwrap_or_default());
+    apply(client, &redirector::deployment(config, placement, &settings)).await?;
+    let metadata = unowned(name.clone(), &config.namespace, COMPONENT, &name);
+    apply(client, &disruption_budget(metadata, COMPONENT, &name)).await?;
+    if changed {
+        wake(&name, &fingerprint(&routes.data.unwrap_or_default()), context).await?;
+    }
+    Ok(())
+}
+
+/// Annotates the pods with the routes that they should have, so that the kubelet brings them at once.
+async fn wake(name: &str, routes: &str, context: &Context) -> Result<(), Failure> {
+    const SEEN: &str = "kinetic.dev/routes";
+    let api = Api::<Pod>::namespaced(context.client.clone(), &context.config.namespace);
+    let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    for pod in api.list(&ListParams::default().labels(&query(COMPONENT, name))).await? {
+        if pod.annotations().get(SEEN).is_some_and(|seen| seen == routes) {
+            continue;
+        }
+        let patch = json!({"metadata": {"annotations": {SEEN: routes}}});
+        match api.patch_metadata(&pod.name_any(), &parameters, &Patch::Merge(&patch)).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            patched => drop(patched?),
+        }
+    }
+    Ok(())
+}
+
+async fn keys(alerts: &[Alert], context: &Context) -> Result<(), Failure> {
+    let mut keys = BTreeMap::new();
+    for alert in alerts {
+        let namespace = alert.namespace().unwrap_or_default();
+        let api = Api::<Secret>::namespaced(context.client.clone(), &namespace);
+        for (secret, key) in alert::keys(alert) {
+            let value = api.get_opt(secret).await?.and_then(|secret| secret.data?.remove(key));
+            keys.extend(value.map(|value: ByteString| (alert_keys::entry(&namespace, secret, key), value)));
+        }
+    }
+    apply(&context.client, &alert_keys(&context.config.namespace, keys)).await?;
+    Ok(())
+}

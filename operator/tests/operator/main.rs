@@ -1,0 +1,9 @@
+//! The operator against an API server in memory and a real RabbitMQ; and against a real API server, where there is one.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod api;
+mod cluster;
+mod customer;
+mod site;
+mod topology;

@@ -1,0 +1,164 @@
+//! A real Kubernetes API server for tests: etcd and kube-apiserver on free loopback ports, with a folder of their own. No pods run there.
+
+use std::{
+    env, fs,
+    net::{Ipv4Addr, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::rabbitmq::free_ports;
+
+/// Generous: a loaded machine with one core takes a minute.
+const PATIENCE: Duration = Duration::from_mins(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Who the tests are: an administrator.
+const TOKEN: &str = "kinetic-tests";
+
+/// A running API server; stopped when dropped.
+#[derive(Debug)]
+pub struct Kubernetes {
+    port: u16,
+    /// The API server first: without its etcd it would complain.
+    processes: Vec<Child>,
+    folder: TempDir,
+}
+
+/// Why there is no API server for a test.
+#[must_use]
+pub fn missing() -> Option<String> {
+    let there = programs().is_some();
+    (!there).then(|| {
+        "no API server: set KUBEBUILDER_ASSETS to a folder with kube-apiserver (1.34 or later); etcd is taken from there or from Debian's etcd-server".to_owned()
+    })
+}
+
+/// kube-apiserver and etcd.
+fn programs() -> Option<(PathBuf, PathBuf)> {
+    let assets =
+        env::var_os("KUBEBUILDER_ASSETS").map_or_else(|| "/usr/local/kubebuilder/bin".into(), PathBuf::from);
+    let etcd = [assets.join("etcd"), "/usr/bin/etcd".into()].into_iter().find(|path| path.exists())?;
+    let server = assets.join("kube-apiserver");
+    server.exists().then_some((server, etcd))
+}
+
+impl Kubernetes {
+    /// Starts both and waits until the API server listens, which takes some ten seconds. For a moment after that it may refuse what it is asked.
+    ///
+    /// # Panics
+    /// If they are not there (ask [`missing`] first) or do not come up.
+    #[must_use]
+    pub fn start() -> Self {
+        let (server, etcd) = programs().expect("missing() was asked");
+        let [port, client, peer] = free_ports();
+        let folder = TempDir::with_prefix("kinetic-kubernetes-").expect("a folder under the temporary one");
+        let path = |name: &str| folder.path().join(name);
+        let key = rcgen::KeyPair::generate().expect("a random key");
+        let tokens = format!("{TOKEN},tests,tests,system:masters\n");
+        for (name, text) in
+            [("sa.key", key.serialize_pem()), ("sa.pub", key.public_key_pem()), ("tokens.csv", tokens)]
+        {
+            fs::write(path(name), text).expect("our own folder is writable");
+        }
+        let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+        let mut etcd = Command::new(etcd);
+        etcd.arg("--data-dir")
+            .arg(path("etcd"))
+            .args(["--unsafe-no-fsync", "--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &format!("default={peer}")]);
+        let mut server = Command::new(server);
+        server
+            .arg(format!("--etcd-servers={client}"))
+            .args([
+                "--bind-address=127.0.0.1",
+                "--advertise-address=127.0.0.1",
+                "--endpoint-reconciler-type=none",
+            ])
+            .arg(format!("--secure-port={port}"))
+            .arg(format!("--cert-dir={}", path("certs").display()))
+            .arg(format!("--token-auth-file={}", path("tokens.csv").display()))
+            .arg(format!("--service-account-key-file={}", path("sa.pub").display()))
+            .arg(format!("--service-account-signing-key-file={}", path("sa.key").display()))
+            .args([
+                "--service-account-issuer=https://kubernetes.test",
+                "--service-cluster-ip-range=10.96.0.0/16",
+            ])
+            .args([
+                "--authorization-mode=RBAC",
+                "--disable-admission-plugins=ServiceAccount",
+                "--profiling=false",
+            ]);
+        // Without a controller manager a namespace would have no account to run pods as, and nothing would be collected: neither is asked for.
+        let mut started = Self { port, processes: Vec::new(), folder };
+        started.spawn("etcd", etcd);
+        started.spawn("kube-apiserver", server);
+        started.wait();
+        started
+    }
+
+    fn spawn(&mut self, name: &str, mut command: Command) {
+        let log = fs::File::create(self.folder.path().join(format!("{name}.log")))
+            .expect("our own folder is writable");
+        let error = log.try_clone().expect("a file can be had twice");
+        let child = command.stdin(Stdio::null()).stdout(log).stderr(error).spawn();
+        self.processes.insert(0, child.unwrap_or_else(|error| panic!("{name} does not start: {error}")));
+    }
+
+    fn wait(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "the API server does not come up: {}", self.log());
+            for child in &mut self.processes {
+                let ended = child.try_wait().expect("it is our child");
+                assert!(ended.is_none(), "it ended at once ({ended:?}): {}", self.log());
+            }
+            // It listens before it has read what it runs by: that it says so itself counts.
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
+                && self.log().contains("Serving securely")
+            {
+                return;
+            }
+            sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// A kubeconfig of an administrator.
+    ///
+    /// # Panics
+    /// If the folder cannot be written to.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        let path = self.folder.path().join("kubeconfig");
+        let text = format!(
+            "apiVersion: v1\nkind: Config\n\
+             clusters: [{{name: t, cluster: {{server: \"https://127.0.0.1:{}\", insecure-skip-tls-verify: true}}}}]\n\
+             users: [{{name: t, user: {{token: {TOKEN}}}}}]\n\
+             contexts: [{{name: t, context: {{cluster: t, user: t}}}}]\ncurrent-context: t\n",
+            self.port
+        );
+        fs::write(&path, text).expect("our own folder is writable");
+        path
+    }
+
+    /// The end of what the API server said.
+    fn log(&self) -> String {
+        let text = fs::read_to_string(self.folder.path().join("kube-apiserver.log")).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+}
+
+impl Drop for Kubernetes {
+    fn drop(&mut self) {
+        for child in &mut self.processes {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
