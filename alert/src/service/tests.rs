@@ -2,7 +2,7 @@ use kinetic_api::{
     anomaly::{Anomaly, State},
     names,
 };
-use kinetic_bus::{Binding, Declaration, Exchange, ExchangeKind, Message, Queue, QueueKind};
+use kinetic_bus::{Message, needs};
 use tempfile::TempDir;
 
 use super::*;
@@ -12,19 +12,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn bus() -> Bus {
     let bus = Bus::local();
-    let declaration = Declaration {
-        exchanges: vec![Exchange { name: names::ANOMALIES_EXCHANGE.into(), kind: ExchangeKind::Topic }],
-        queues: vec![Queue {
-            name: names::ANOMALIES_QUEUE.into(),
-            kind: QueueKind::Quorum { max_length: names::ANOMALIES_MAX_LENGTH },
-        }],
-        bindings: vec![Binding {
-            exchange: names::ANOMALIES_EXCHANGE.into(),
-            queue: names::ANOMALIES_QUEUE.into(),
-            routing_key: "#".into(),
-        }],
-    };
-    bus.declare(&declaration).await.unwrap();
+    bus.declare(&needs::anomalies()).await.unwrap();
     bus
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use rustls::{
     CertificateError, ClientConfig, Error, OtherError, RootCertStore,
     client::{Resumption, WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor},
+    pki_types::CertificateDer,
     server::ParsedCertificate,
 };
 
@@ -13,7 +14,7 @@ use crate::{
     identity::Identity,
     material::{MaterialError, Pem, explain, platform_trust},
     metrics::TlsMetrics,
-    named::NamedVerifier,
+    named::named,
     peer::{Peer, PeerError, not_after},
     provider::{VERSIONS, provider},
     verifier::{Shown, Verifier},
@@ -109,25 +110,23 @@ fn make(
             .map_or_else(PathBuf::new, |pem| pem.path.clone()),
         reason,
     };
+    let by_name = || {
+        WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider())
+            .build()
+            .map_err(|error| unusable(error.to_string()))
+    };
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(VERSIONS)
         .map_err(|error| unusable(error.to_string()))?;
     let builder = match server {
-        ServerIdentity::Name => {
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
-                .build()
-                .map_err(|error| unusable(error.to_string()))?;
-            builder.with_webpki_verifier(verifier)
-        }
+        ServerIdentity::Name => builder.with_webpki_verifier(by_name()?),
         ServerIdentity::Named(identity) => {
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider())
-                .build()
-                .map_err(|error| unusable(error.to_string()))?;
-            let verifier = NamedVerifier { by_name: verifier, identity: identity.clone() };
+            let (by_name, identity) = (by_name()?, identity.clone());
+            let verifier = Verifier::new(move |shown| named(shown, &by_name, &identity));
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
         ServerIdentity::Spiffe(identity) => {
-            let identity = identity.clone();
+            let (roots, identity) = (Arc::clone(&roots), identity.clone());
             let verifier = Verifier::new(move |shown| vouched(shown, &roots, &identity));
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
@@ -152,7 +151,12 @@ fn vouched(shown: &Shown<'_>, roots: &RootCertStore, identity: &Identity) -> Res
     let certificate = ParsedCertificate::try_from(shown.certificate)?;
     let algorithms = provider().signature_verification_algorithms.all;
     verify_server_cert_signed_by_trust_anchor(&certificate, roots, shown.between, shown.now, algorithms)?;
-    let found = match Peer::of(shown.certificate) {
+    shows(shown.certificate, identity)
+}
+
+/// Believes a certificate that is this one's.
+pub(crate) fn shows(certificate: &CertificateDer<'_>, identity: &Identity) -> Result<(), Error> {
+    let found = match Peer::of(certificate) {
         Ok(peer) if peer.identity == *identity => return Ok(()),
         Ok(peer) => Ok(peer.identity),
         Err(error) => Err(error),
@@ -167,9 +171,9 @@ fn vouched(shown: &Shown<'_>, roots: &RootCertStore, identity: &Identity) -> Res
     Ok(identity) => format!("is {identity}'s"),
     Err(error) => format!("is nobody's ({error})"),
 })]
-pub(crate) struct NotExpected {
-    pub(crate) expected: Identity,
-    pub(crate) found: Result<Identity, PeerError>,
+struct NotExpected {
+    expected: Identity,
+    found: Result<Identity, PeerError>,
 }
 
 /// rustls shows foreign errors by their `Debug`: people are to read the sentence.

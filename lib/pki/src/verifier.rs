@@ -1,4 +1,4 @@
-//! Which servers a client believes where their names do not count. That a server holds its certificate's key is proved in any case.
+//! Which servers a client believes by more, or by else, than their names. That a server holds its certificate's key is proved in any case.
 
 use std::fmt;
 
@@ -17,6 +17,10 @@ pub(crate) struct Shown<'a> {
     pub(crate) certificate: &'a CertificateDer<'a>,
     /// Those between it and its authority.
     pub(crate) between: &'a [CertificateDer<'a>],
+    /// The name that it was asked for by.
+    pub(crate) name: &'a ServerName<'a>,
+    /// What its authority's OCSP responder says of it; empty where it shows nothing.
+    pub(crate) stapled: &'a [u8],
     /// When.
     pub(crate) now: UnixTime,
 }
@@ -41,11 +45,12 @@ impl<J: Fn(&Shown<'_>) -> Result<(), Error> + Send + Sync> ServerCertVerifier fo
         &self,
         certificate: &CertificateDer<'_>,
         between: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
+        name: &ServerName<'_>,
+        stapled: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        (self.0)(&Shown { certificate, between, now }).map(|()| ServerCertVerified::assertion())
+        (self.0)(&Shown { certificate, between, name, stapled, now })
+            .map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -7,6 +7,7 @@
 //! checked and decrypted here, where the passwords are, and decoded there.
 
 pub(crate) mod batch;
+mod clients;
 mod collectd;
 mod datagrams;
 mod error;

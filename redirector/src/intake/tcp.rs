@@ -1,25 +1,20 @@
-//! statsd over TCP: newline-separated lines, a task a client, so that one never hurts another.
+//! statsd over TCP: newline-separated lines.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     IntakeError, IntakeMetrics,
     batch::Gathering,
+    clients,
     framing::Framer,
     hand_over::HandOver,
     lines::{Cut, End, Pump},
     metrics::Transport,
 };
-use crate::accept::accept;
 
-/// Open connections at most; further ones are closed at once.
-const MAX_CONNECTIONS: usize = 1000;
 /// A connection that is silent for so long gives its place back. Clients reconnect when they have something to say.
 const IDLE: Duration = Duration::from_mins(10);
 /// Bytes read at once, a connection.
@@ -43,26 +38,12 @@ pub(super) async fn serve(
     metrics: IntakeMetrics,
     cancel: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let clients = TaskTracker::new();
-    accept(listener, &cancel, |stream, peer| {
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            metrics.refused_connections.inc();
-            tracing::debug!(%peer, "statsd connection refused: {MAX_CONNECTIONS} are open");
-            return;
-        };
+    clients::serve(listener, &metrics, &cancel, |stream, peer| {
         let (gathering, hand_over) = (gathering.clone(), hand_over.clone());
         let (metrics, cancel) = (metrics.clone(), cancel.clone());
-        clients.spawn(async move {
-            metrics.connections.inc();
-            client(stream, peer, &gathering, &hand_over, &metrics, &cancel).await;
-            metrics.connections.dec();
-            drop(place);
-        });
+        async move { client(stream, peer, &gathering, &hand_over, &metrics, &cancel).await }
     })
     .await;
-    clients.close();
-    clients.wait().await;
 }
 
 async fn client(

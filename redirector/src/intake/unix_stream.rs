@@ -1,25 +1,18 @@
-//! statsd over a Unix stream socket, as DogStatsD clients send it to `unixstream://PATH`: a task a client, packets behind their lengths.
+//! statsd over a Unix stream socket, as DogStatsD clients send it to `unixstream://PATH`: packets behind their lengths.
 
-use std::sync::Arc;
-
-use tokio::{
-    net::{UnixListener, UnixStream},
-    sync::Semaphore,
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     IntakeMetrics,
     batch::{Gathering, NOBODY},
+    clients,
     hand_over::HandOver,
     lines::{Cut, Pump},
     metrics::Transport,
     packets::Packets,
 };
-use crate::accept::accept;
 
-/// Open connections at most; further ones are closed at once.
-const MAX_CONNECTIONS: usize = 1000;
 /// Bytes read at once, a connection: what clients pack into one packet by default.
 const CHUNK: usize = 8 * 1024;
 
@@ -31,25 +24,12 @@ pub(super) async fn serve(
     metrics: IntakeMetrics,
     cancel: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let clients = TaskTracker::new();
-    accept(listener, &cancel, |stream, ()| {
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            metrics.refused_connections.inc();
-            return;
-        };
+    clients::serve(listener, &metrics, &cancel, |stream, ()| {
         let (gathering, hand_over) = (gathering.clone(), hand_over.clone());
         let (metrics, cancel) = (metrics.clone(), cancel.clone());
-        clients.spawn(async move {
-            metrics.connections.inc();
-            client(stream, &gathering, &hand_over, &metrics, &cancel).await;
-            metrics.connections.dec();
-            drop(place);
-        });
+        async move { client(stream, &gathering, &hand_over, &metrics, &cancel).await }
     })
     .await;
-    clients.close();
-    clients.wait().await;
 }
 
 async fn client(
