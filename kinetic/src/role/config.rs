@@ -29,6 +29,8 @@ pub(super) struct RoleConfig {
     doors: Vec<DoorConfig>,
     /// Its management API, to make vhosts and retention policies.
     amqp_admin: Option<String>,
+    /// Whether exchanges, queues and streams are made (true), or only checked and waited for: on Kubernetes the operator makes them.
+    declare: Option<bool>,
     /// Files, or folders, that hold the resources; relative to the configuration file.
     files: Vec<PathBuf>,
     /// An API server in place of files; the alert service's only.
@@ -57,7 +59,7 @@ pub(super) struct MailConfig {
 /// The flags that every role takes; each wins over the file.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RoleArgs {
-    /// The configuration: a YAML file with amqp, amqpAdmin, files, data, admin; topology and typesDb (analyzer); mail, kubernetes, doors and tls (alert).
+    /// The configuration: a YAML file with amqp, amqpAdmin, declare, files, data, admin; topology and typesDb (analyzer); mail, kubernetes, doors and tls (alert).
     #[arg(long, value_name = "FILE", env = "KINETIC_CONFIG")]
     config: PathBuf,
     /// The broker, such as `amqp://user:password@host:5672`.
@@ -92,8 +94,16 @@ impl Role {
 /// How the customers' vhosts are reached.
 #[derive(Clone, Debug)]
 enum Upstream {
-    Broker { amqp: String, admin: Option<String> },
-    Doors { addresses: Addresses, tls: TlsConfig },
+    Broker {
+        amqp: String,
+        admin: Option<String>,
+        declare: bool,
+    },
+    /// Behind them the operator makes all objects.
+    Doors {
+        addresses: Addresses,
+        tls: TlsConfig,
+    },
 }
 
 /// A role's configuration, file and flags put together.
@@ -133,7 +143,8 @@ impl Settings {
             key: folder.join(key),
             ca: folder.join(ca),
         });
-        let upstream = upstream(args.amqp.or(config.amqp), config.amqp_admin, &config.doors, tls)
+        let declare = config.declare.unwrap_or(true);
+        let upstream = upstream(args.amqp.or(config.amqp), config.amqp_admin, declare, &config.doors, tls)
             .with_context(|| file.display().to_string())?;
         let Some(data) = args.data.or(config.data.map(|data| folder.join(data))) else {
             bail!(
@@ -161,7 +172,10 @@ impl Settings {
     /// The way to the customers' vhosts.
     pub(super) fn broker(&self, metrics: &TlsMetrics) -> anyhow::Result<Broker> {
         match &self.upstream {
-            Upstream::Broker { amqp, admin } => Broker::new(Some(amqp), admin.as_deref(), self.role.as_str()),
+            Upstream::Broker { amqp, admin, declare } => {
+                let broker = Broker::new(Some(amqp), admin.as_deref(), self.role.as_str())?;
+                Ok(if *declare { broker } else { broker.checking() })
+            }
             Upstream::Doors { addresses, tls } => {
                 Doors::new(addresses.clone(), tls, self.role.as_str(), metrics).map(Broker::Doors)
             }
@@ -172,6 +186,7 @@ impl Settings {
 fn upstream(
     amqp: Option<String>,
     admin: Option<String>,
+    declare: bool,
     doors: &[DoorConfig],
     tls: Option<TlsConfig>,
 ) -> anyhow::Result<Upstream> {
@@ -180,7 +195,7 @@ fn upstream(
         (Some(_), [_, ..], _) => {
             bail!("amqp and doors: name one front door, or each placement's: leave out one of the two")
         }
-        (Some(amqp), [], None) => return Ok(Upstream::Broker { amqp, admin }),
+        (Some(amqp), [], None) => return Ok(Upstream::Broker { amqp, admin, declare }),
         (Some(amqp), [], Some(_)) => Addresses::one(&amqp)?,
         (None, doors, _) => Addresses::by_placement(doors)?,
     };
