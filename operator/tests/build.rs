@@ -5,10 +5,11 @@
 use kinetic_api::resources::{Customer, Topology};
 use kinetic_operator::{
     build::{
-        client_secret::{ClientOf, client_secret},
+        client_files::{self, ClientOf, client_files},
         config_map::{COMPONENT, config_map, name},
         disruption_budget::disruption_budget,
         labels::{Owned, owned},
+        leaf_secret::leaf_secret,
         network_policy::network_policy,
         pod::TopologyOf,
         redirector,
@@ -84,6 +85,7 @@ fn pair() -> Pair {
         serial: "4f0a91".parse().unwrap(),
         not_after: time,
         renewed_at: time,
+        former: false,
     }
 }
 
@@ -96,7 +98,9 @@ fn a_customers_client() {
         profile: "web".into(),
         host: "kinetic.us-west.example".into(),
     };
-    let secret = client_secret(&client, &pair(), "trust", &Owned::by(&customer()).unwrap());
+    let owner = Owned::by(&customer()).unwrap();
+    let metadata = owned(client_files::name("acme", "web"), client_files::COMPONENT, "acme", &owner);
+    let secret = leaf_secret(metadata, &pair(), "trust", client_files(&client));
     let text = |key: &str| String::from_utf8(secret.data.as_ref().unwrap()[key].0.clone()).unwrap();
     insta::assert_yaml_snapshot!("client_secret_metadata", secret.metadata);
     for file in ["sidecar.yaml", "collectd.conf", "statsd.js"] {

@@ -83,11 +83,9 @@ async fn write(customer: &Customer, status: &CustomerStatus, context: &Context) 
     if written == apply::Applied::Written {
         context.routes.notify_one();
     }
-    tell(
-        context,
-        customer,
-        condition::turned(before.map_or(&[], |status| &status.conditions), &status.conditions),
-    )
-    .await;
+    let before = before.map_or(&[][..], |status| &status.conditions);
+    tell(context, customer, condition::turned(before, &status.conditions)).await;
+    // While the authority is replaced, there may be copies to be fetched anew.
+    tell(context, customer, condition::differs(before, &status.conditions, "CertificatesReady")).await;
     Ok(())
 }

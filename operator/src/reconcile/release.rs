@@ -25,11 +25,15 @@ use crate::{
         redirector::{self, COMPONENT},
         route_map::route_map,
     },
+    certify::{Slot, certify},
     config::Placement,
     context::{Context, Failure},
-    leaf::{Wanted, issue, judge},
+    leaf::Wanted,
     resources::Kind,
 };
+
+/// The Secret of the certificate by which the alert service comes to the front doors.
+pub const ALERT_TLS: &str = "kinetic-alert-tls";
 
 /// Brings all of it to where it should be.
 pub async fn reconcile(context: &Context) -> Result<(), Failure> {
@@ -38,6 +42,8 @@ pub async fn reconcile(context: &Context) -> Result<(), Failure> {
     for placement in &context.config.placements {
         front_door(placement, &customers, &topologies, context).await?;
     }
+    let metadata = unowned(ALERT_TLS.to_owned(), &context.config.namespace, "alert", ALERT_TLS);
+    certify(Slot { metadata, wanted: Wanted::new(Subject::Alert), files: BTreeMap::new() }, context).await?;
     keys(&listed::<Alert>(context).await?, context).await
 }
 
@@ -54,17 +60,12 @@ async fn front_door(
     topologies: &[Topology],
     context: &Context,
 ) -> Result<(), Failure> {
-    let (client, config, now) = (&context.client, &context.config, (context.clock)());
+    let (client, config) = (&context.client, &context.config);
     let name = placement.redirector_name();
-    let material = context.vault.material(now).await?;
     let wanted =
         Wanted { dns: redirector::names(placement, &config.namespace), ..Wanted::new(Subject::Redirector) };
-    let there = Api::<Secret>::namespaced(client.clone(), &config.namespace).get_opt(&name).await?;
-    let pair = match judge(there.as_ref(), &wanted, &material.authority, now) {
-        Ok(pair) => pair,
-        Err(_) => issue(&wanted, &material.authority, now)?,
-    };
-    apply(client, &redirector::certificate(config, placement, &pair, &material.trust)).await?;
+    let metadata = redirector::metadata(config, placement);
+    certify(Slot { metadata: metadata.clone(), wanted, files: BTreeMap::new() }, context).await?;
     let routes = route_map(config, placement, customers, topologies);
     let changed = apply(client, &routes).await? == Applied::Written;
     let settings = redirector::config_map(config, placement);
@@ -72,7 +73,6 @@ async fn front_door(
     apply(client, &redirector::service(config, placement)).await?;
     let settings = fingerprint(&settings.data.unwrap_or_default());
     apply(client, &redirector::deployment(config, placement, &settings)).await?;
-    let metadata = unowned(name.clone(), &config.namespace, COMPONENT, &name);
     apply(client, &disruption_budget(metadata, COMPONENT, &name)).await?;
     if changed {
         wake(&name, &fingerprint(&routes.data.unwrap_or_default()), context).await?;

@@ -5,5 +5,7 @@
 mod api;
 mod cluster;
 mod customer;
+mod rotation;
+mod rotation_cluster;
 mod site;
 mod topology;

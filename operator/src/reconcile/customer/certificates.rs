@@ -8,18 +8,20 @@ use kinetic_api::resources::{
     Customer,
     customer::{Client, ClientStatus},
 };
-use kinetic_pki::Subject;
-use kube::{Api, ResourceExt};
+use kinetic_pki::{Subject, rotation::Stage};
+use kube::ResourceExt;
 
 use crate::{
-    apply::{ApplyError, apply, prune},
+    apply::{ApplyError, prune},
+    authority::Ring,
     build::{
-        client_secret::{COMPONENT, ClientOf, client_secret, name},
-        labels::{Owned, query},
+        client_files::{COMPONENT, ClientOf, client_files, name},
+        labels::{Owned, owned, query},
     },
+    certify::{Slot, certify},
     condition::Verdict,
     context::{Context, Failure},
-    leaf::{Wanted, issue, judge},
+    leaf::Wanted,
     vault::Material,
 };
 
@@ -78,18 +80,10 @@ pub(super) async fn certificates(
                 continue;
             }
         };
-        let api = Api::<Secret>::namespaced(context.client.clone(), &owner.namespace);
-        let now = (context.clock)();
-        let pair = match judge(api.get_opt(&secret_name).await?.as_ref(), &wanted, &material.authority, now) {
-            Ok(pair) => pair,
-            Err(reason) => {
-                tracing::info!(secret = secret_name, ?reason, "issuing a certificate");
-                issue(&wanted, &material.authority, now)?
-            }
-        };
-        let of = client_of(customer, client, context);
-        match apply(&context.client, &client_secret(&of, &pair, &material.trust, &owner)).await {
-            Ok(_) => {
+        let files = client_files(&client_of(customer, client, context));
+        let metadata = owned(secret_name.clone(), COMPONENT, &customer.name_any(), &owner);
+        match certify(Slot { metadata, wanted, files }, context).await {
+            Ok(pair) => {
                 renewals.push(pair.renewed_at);
                 clients.push(ClientStatus {
                     name: client.name.to_string(),
@@ -98,19 +92,40 @@ pub(super) async fn certificates(
                     not_after: pair.not_after.to_string(),
                 });
             }
-            Err(error @ ApplyError::Taken { .. }) => problems.push(("SecretTaken", error.to_string())),
-            Err(error) => return Err(error.into()),
+            Err(Failure::Apply(error @ ApplyError::Taken { .. })) => {
+                problems.push(("SecretTaken", error.to_string()));
+            }
+            Err(failure) => return Err(failure),
         }
     }
     withdraw(customer, &keep, context).await?;
     let verdict = match problems.first() {
-        None => Verdict::good(KIND, "Issued", format!("{} certificate(s) are in place", clients.len())),
+        None => issued(clients.len(), &material.authority.ring),
         Some((reason, _)) => {
             let all: Vec<_> = problems.iter().map(|(_, problem)| problem.as_str()).collect();
             Verdict::bad(KIND, reason, all.join("; "))
         }
     };
     Ok(Certificates { clients, next_renewal: renewals.into_iter().min(), verdict })
+}
+
+/// All is in place; and what those do who have copied it, while the authority is replaced.
+fn issued(count: usize, ring: &Ring) -> Verdict {
+    let (reason, more) = match ring.authorities.stage() {
+        Stage::Settled => ("Issued", String::new()),
+        Stage::Trusted => (
+            "NewAuthorityTrusted",
+            "; the authority is being replaced (1 of 3): a new one is trusted besides: whoever keeps a copy of ca.crt fetches it anew now".to_owned(),
+        ),
+        Stage::Used => (
+            "NewAuthorityUsed",
+            format!(
+                "; the authority is being replaced (2 of 3): the new one issues: whoever keeps copies fetches tls.crt, tls.key and ca.crt anew{}",
+                ring.unseen_until.map(|until| format!(" before {until}")).unwrap_or_default()
+            ),
+        ),
+    };
+    Verdict::good(KIND, reason, format!("{count} certificate(s) are in place{more}"))
 }
 
 fn wanted(customer: &Customer, client: &Client) -> Result<Wanted, String> {

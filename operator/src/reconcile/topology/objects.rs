@@ -1,11 +1,12 @@
 //! A Topology's objects on Kubernetes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{Pod, Secret},
 };
+use kinetic_api::resources::Topology;
 use kinetic_pki::Subject;
 use kube::{
     Api, ResourceExt,
@@ -16,17 +17,17 @@ use serde_json::json;
 use crate::{
     apply::{Applied, ApplyError, MANAGER, apply, prune},
     build::{
-        client_secret::tls,
         config_map::{self, COMPONENT, config_map, fingerprint},
         disruption_budget::disruption_budget,
-        labels::{owned, query},
+        labels::{Owned, owned, query},
         network_policy::network_policy,
         pod::TopologyOf,
         stateful_set::{self, stateful_set},
     },
+    certify::{Slot, certify},
     condition::Verdict,
     context::{Context, Failure},
-    leaf::{Wanted, issue, judge},
+    leaf::Wanted,
 };
 
 const KIND: &str = "AnalyzersReady";
@@ -53,7 +54,7 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
     apply(client, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
     let mut keep = BTreeSet::new();
     for partition in 0..of.partitions {
-        certificate(of, partition, context).await?;
+        certificate(&of.topology, &of.owner, partition, context).await?;
         apply(client, &stateful_set(of, partition)).await?;
         keep.insert(stateful_set::name(&of.name, partition));
     }
@@ -69,29 +70,31 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn certificate(of: &TopologyOf, partition: u8, context: &Context) -> Result<(), Failure> {
-    let now = (context.clock)();
-    let material = context.vault.material(now).await?;
-    let customer = of.topology.spec.customer.clone();
+async fn certificate(
+    topology: &Topology,
+    owner: &Owned,
+    partition: u8,
+    context: &Context,
+) -> Result<(), Failure> {
+    let name = topology.name_any();
+    let customer = topology.spec.customer.clone();
     // A resource's name is one by its definition's rule; what got past it has no certificate to be made.
-    let Ok(topology) = of.name.parse() else { return Ok(()) };
-    let wanted = Wanted::new(Subject::Analyzer { customer, topology, partition });
-    let name = stateful_set::name(&of.name, partition);
-    let there = Api::<Secret>::namespaced(context.client.clone(), &of.owner.namespace).get_opt(&name).await?;
-    let pair = match judge(there.as_ref(), &wanted, &material.authority, now) {
-        Ok(pair) => pair,
-        Err(reason) => {
-            tracing::info!(secret = name, ?reason, "issuing a certificate");
-            issue(&wanted, &material.authority, now)?
+    let Ok(parsed) = name.parse() else { return Ok(()) };
+    let wanted = Wanted::new(Subject::Analyzer { customer, topology: parsed, partition });
+    let metadata = owned(stateful_set::name(&name, partition), COMPONENT, &name, owner);
+    certify(Slot { metadata, wanted, files: BTreeMap::new() }, context).await?;
+    Ok(())
+}
+
+/// Renews the certificates of analyzers that run as they were: what is wrong with an edit must not end them.
+pub(super) async fn renew(topology: &Topology, context: &Context) -> Result<(), Failure> {
+    let Some(owner) = Owned::by(topology) else { return Ok(()) };
+    let api = Api::<StatefulSet>::namespaced(context.client.clone(), &owner.namespace);
+    for partition in 0..u8::try_from(topology.spec.analyzer.partitions).unwrap_or_default() {
+        if api.get_opt(&stateful_set::name(&topology.name_any(), partition)).await?.is_some() {
+            certificate(topology, &owner, partition, context).await?;
         }
-    };
-    let secret = Secret {
-        metadata: owned(name, COMPONENT, &of.name, &of.owner),
-        type_: Some("kubernetes.io/tls".to_owned()),
-        data: Some(tls(&pair, &material.trust)),
-        ..Secret::default()
-    };
-    apply(&context.client, &secret).await?;
+    }
     Ok(())
 }
 
