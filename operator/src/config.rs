@@ -33,6 +33,9 @@ pub struct Config {
     /// How the authority is replaced.
     #[serde(default)]
     pub rotation: Rotation,
+    /// Who issues certificates instead of an authority of the operator's own.
+    #[serde(default)]
+    pub issuer: Option<IssuerRef>,
     /// Where /healthz, /readyz and /metrics are served.
     #[serde(default)]
     pub admin: Option<SocketAddr>,
@@ -55,6 +58,28 @@ impl Default for Rotation {
     fn default() -> Self {
         Self { settle: Span::from_secs(24 * 3600), reissues_per_second: 10 }
     }
+}
+
+/// An issuer of cert-manager's, or one that it knows how to ask.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IssuerRef {
+    /// What it is called.
+    pub name: String,
+    /// `ClusterIssuer`; or `Issuer`, of which every namespace with Customers or Topologies, and the operator's own, needs one.
+    #[serde(default = "cluster_issuer")]
+    pub kind: String,
+    /// Whose kind that is.
+    #[serde(default = "cert_manager")]
+    pub group: String,
+}
+
+fn cluster_issuer() -> String {
+    "ClusterIssuer".to_owned()
+}
+
+fn cert_manager() -> String {
+    "cert-manager.io".to_owned()
 }
 
 /// A region of a provider: a front door and the brokers behind it.

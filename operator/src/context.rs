@@ -104,8 +104,7 @@ impl Context {
         }
         let trust_domain =
             config.trust_domain.parse().map_err(|error| unusable("trustDomain", format!("{error}")))?;
-        let vault =
-            Vault::new(client.clone(), config.namespace.clone(), trust_domain, config.master_key_version);
+        let vault = Vault::new(client.clone(), &config, trust_domain);
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
         Ok(Self {
             resources: Resources::new(

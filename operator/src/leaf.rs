@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kinetic_pki::{
-    Authority, AuthorityError, Details, Leaf, PrivateKey, Serial, Subject, Trusted, key::KeyError,
-    rotation::Stage,
+    Authority, AuthorityError, Details, Leaf, PrivateKey, Serial, Subject, TrustDomain, Trusted,
+    key::KeyError, rotation::Stage,
 };
 use rustls::pki_types::{CertificateDer, DnsName, pem::PemObject};
 
@@ -84,7 +84,18 @@ pub enum LeafError {
 
 /// The certificate that a Secret holds, if it is as wanted and young enough; otherwise why not.
 pub fn judge(secret: Option<&Secret>, wanted: &Wanted, own: &Own, now: Timestamp) -> Result<Pair, Reason> {
-    let authority = &own.issuing;
+    let pair = read(secret, wanted, own.issuing.trust_domain())?;
+    if now >= pair.renewed_at {
+        return Err(Reason::Age);
+    }
+    Trusted::from_pem(&own.trust).vouch(&pair.certificate, now).map_err(|_| Reason::Authority)?;
+    let former = own.ring.authorities.stage() == Stage::Used
+        && Trusted::from_pem(own.issuing.certificate()).vouch(&pair.certificate, now).is_err();
+    Ok(Pair { former, ..pair })
+}
+
+/// The certificate that a Secret holds, if it is as wanted, whoever signed it and whenever it ends.
+pub fn read(secret: Option<&Secret>, wanted: &Wanted, trust_domain: &TrustDomain) -> Result<Pair, Reason> {
     let data = secret.and_then(|secret| secret.data.as_ref()).ok_or(Reason::Missing)?;
     let text = |key| data.get(key).map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned());
     let (Some(certificate), Some(key)) = (text("tls.crt"), text("tls.key")) else {
@@ -96,18 +107,13 @@ pub fn judge(secret: Option<&Secret>, wanted: &Wanted, own: &Own, now: Timestamp
     if private.public().fingerprint() != details.key {
         return Err(Reason::Damaged);
     }
-    let identity = wanted.subject.clone().within(authority.trust_domain().clone()).to_string();
+    let identity = wanted.subject.clone().within(trust_domain.clone()).to_string();
     if details.uris != [identity] || wanted.dns.iter().any(|name| !details.names.contains(name)) {
         return Err(Reason::Other);
     }
-    let renewed_at = details.not_after.checked_sub(wanted.renew_before).unwrap_or(details.not_before);
-    if now >= renewed_at {
-        return Err(Reason::Age);
-    }
-    Trusted::from_pem(&own.trust).vouch(&certificate, now).map_err(|_| Reason::Authority)?;
-    let former = own.ring.authorities.stage() == Stage::Used
-        && Trusted::from_pem(authority.certificate()).vouch(&certificate, now).is_err();
-    Ok(Pair { certificate, key, serial: details.serial, not_after: details.not_after, renewed_at, former })
+    let Details { serial, not_before, not_after, .. } = details;
+    let renewed_at = not_after.checked_sub(wanted.renew_before).unwrap_or(not_before);
+    Ok(Pair { certificate, key, serial, not_after, renewed_at, former: false })
 }
 
 /// A new key and a certificate for it.
@@ -132,7 +138,7 @@ pub fn issue(wanted: &Wanted, authority: &Authority, now: Timestamp) -> Result<P
 
 #[cfg(test)]
 mod tests {
-    use kinetic_pki::{TrustDomain, rotation::Step};
+    use kinetic_pki::rotation::Step;
 
     use super::*;
     use crate::{authority::Ring, build::leaf_secret::tls};
@@ -147,14 +153,14 @@ mod tests {
         "kinetic.local".parse().unwrap()
     }
 
-    fn read(ring: Ring) -> Own {
+    fn held(ring: Ring) -> Own {
         let (data, _) = ring.contents();
         let secret = Secret { data: Some(data), ..Secret::default() };
         Own::new(ring, Ring::of(&secret, LIFETIME, now()).unwrap().1)
     }
 
     fn own() -> Own {
-        read(Ring::new(&domain(), now()).unwrap())
+        held(Ring::new(&domain(), now()).unwrap())
     }
 
     fn web() -> Wanted {
@@ -199,7 +205,7 @@ mod tests {
         for (step, judged) in
             [(Step::Trusted, Ok(false)), (Step::Used, Ok(true)), (Step::Removed, Err(Reason::Authority))]
         {
-            own = read(own.ring.after(step, &domain(), now()).unwrap());
+            own = held(own.ring.after(step, &domain(), now()).unwrap());
             let found = judge(Some(&secret), &web(), &own, now()).map(|pair| pair.former);
             assert_eq!(found, judged, "{step:?}");
         }

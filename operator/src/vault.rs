@@ -21,6 +21,7 @@ use crate::{
     authority::{Ring, Unusable},
     broker::desired::MasterKey,
     build::labels,
+    config::Config,
     leaf::LIFETIME,
 };
 
@@ -34,10 +35,17 @@ const BELIEVED: Duration = Duration::from_secs(30);
 /// What certificates and passwords follow from.
 #[derive(Debug)]
 pub struct Material {
-    /// Who issues.
-    pub authority: Own,
+    /// Who issues; none where an issuer that is not the operator's does.
+    pub authority: Option<Own>,
     /// What the passwords of roles follow from.
     pub master: MasterKey,
+}
+
+impl Material {
+    /// The operator's own authority.
+    pub fn own(&self) -> Result<&Own, VaultError> {
+        self.authority.as_ref().ok_or(VaultError::Foreign)
+    }
 }
 
 /// The operator's own authority.
@@ -68,6 +76,8 @@ pub struct Vault {
     namespace: String,
     trust_domain: TrustDomain,
     version: u32,
+    /// Whether somebody else issues.
+    foreign: bool,
     read: Mutex<Option<(Instant, Arc<Material>)>>,
 }
 
@@ -95,6 +105,9 @@ pub enum VaultError {
         /// What of it.
         key: &'static str,
     },
+    /// There is none of the operator's own.
+    #[error("certificates are issued by the configuration's issuer, and nothing else signs")]
+    Foreign,
     /// The authority cannot be used.
     #[error("the Secret {namespace}/{CA}: {error}")]
     Authority {
@@ -108,8 +121,15 @@ pub enum VaultError {
 impl Vault {
     /// In this namespace; nothing is read yet.
     #[must_use]
-    pub fn new(client: Client, namespace: String, trust_domain: TrustDomain, version: u32) -> Self {
-        Self { client, namespace, trust_domain, version, read: Mutex::new(None) }
+    pub fn new(client: Client, config: &Config, trust_domain: TrustDomain) -> Self {
+        Self {
+            client,
+            namespace: config.namespace.clone(),
+            trust_domain,
+            version: config.master_key_version,
+            foreign: config.issuer.is_some(),
+            read: Mutex::new(None),
+        }
     }
 
     /// What is there, made if it is not there.
@@ -120,7 +140,7 @@ impl Vault {
         {
             return Ok(Arc::clone(material));
         }
-        let (_, own) = self.own(now).await?;
+        let authority = if self.foreign { None } else { Some(self.own(now).await?.1) };
         let master = self
             .secret(MASTER, || {
                 let key = ByteString(hex::encode(rand::random::<[u8; 32]>()).into_bytes());
@@ -135,7 +155,7 @@ impl Vault {
             key: "master.key",
         })?;
         let master = MasterKey { key: key.0.clone(), version: self.version };
-        let material = Arc::new(Material { authority: own, master });
+        let material = Arc::new(Material { authority, master });
         *read = Some((Instant::now(), Arc::clone(&material)));
         Ok(material)
     }
@@ -174,7 +194,8 @@ impl Vault {
     /// issued the last.
     pub async fn promise(&self, lifetime: Duration, now: Timestamp) -> Result<(), VaultError> {
         let mut believed = self.read.lock().await;
-        if believed.as_ref().is_some_and(|(_, material)| material.authority.ring.longest >= lifetime) {
+        let known = believed.as_ref().and_then(|(_, material)| material.authority.as_ref());
+        if known.is_some_and(|own| own.ring.longest >= lifetime) {
             return Ok(());
         }
         let (secret, own) = self.own(now).await?;

@@ -5,6 +5,7 @@
 use kinetic_api::resources::{Customer, Topology};
 use kinetic_operator::{
     build::{
+        certificate::certificate,
         client_files::{self, ClientOf, client_files},
         config_map::{COMPONENT, config_map, name},
         disruption_budget::disruption_budget,
@@ -17,9 +18,10 @@ use kinetic_operator::{
         stateful_set::stateful_set,
     },
     config::Config,
-    leaf::Pair,
+    leaf::{Pair, Wanted},
     reconcile::topology::{Referred, validate},
 };
+use kinetic_pki::Subject;
 
 const CONFIG: &str = "
 namespace: kinetic-system
@@ -106,6 +108,26 @@ fn a_customers_client() {
     for file in ["sidecar.yaml", "collectd.conf", "statsd.js"] {
         insta::assert_snapshot!(format!("client_secret_{file}"), text(file));
     }
+}
+
+#[test]
+fn what_cert_manager_is_asked_for() {
+    let issuer = serde_saphyr::from_str("{name: ours}").unwrap();
+    let domain = "kinetic.local".parse().unwrap();
+    let owner = Owned::by(&customer()).unwrap();
+    let client = Subject::Client { customer: "acme".parse().unwrap(), client: "web".parse().unwrap() };
+    let metadata = owned(client_files::name("acme", "web"), client_files::COMPONENT, "acme", &owner);
+    insta::assert_yaml_snapshot!(
+        "certificate_client",
+        certificate(metadata, &Wanted::new(client), &domain, &issuer)
+    );
+    let (config, placement) = (config(), &config().placements[0]);
+    let door =
+        Wanted { dns: redirector::names(placement, "kinetic-system"), ..Wanted::new(Subject::Redirector) };
+    insta::assert_yaml_snapshot!(
+        "certificate_redirector",
+        certificate(redirector::metadata(&config, placement), &door, &domain, &issuer)
+    );
 }
 
 #[test]

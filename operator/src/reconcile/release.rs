@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     ByteString,
     api::core::v1::{Pod, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kinetic_api::resources::{Alert, Customer, Topology};
 use kinetic_pki::Subject;
@@ -25,7 +26,7 @@ use crate::{
         redirector::{self, COMPONENT},
         route_map::route_map,
     },
-    certify::{Slot, certify},
+    certify::{Certified, Slot, certify},
     config::Placement,
     context::{Context, Failure},
     leaf::Wanted,
@@ -43,7 +44,7 @@ pub async fn reconcile(context: &Context) -> Result<(), Failure> {
         front_door(placement, &customers, &topologies, context).await?;
     }
     let metadata = unowned(ALERT_TLS.to_owned(), &context.config.namespace, "alert", ALERT_TLS);
-    certify(Slot { metadata, wanted: Wanted::new(Subject::Alert), files: BTreeMap::new() }, context).await?;
+    own_certificate(metadata, Wanted::new(Subject::Alert), context).await?;
     keys(&listed::<Alert>(context).await?, context).await
 }
 
@@ -52,6 +53,16 @@ async fn listed<K: Kind>(context: &Context) -> Result<Vec<K>, Failure> {
     let mut all = context.resources.all::<K>(|_| true).await?;
     all.sort_by_key(|object| (object.namespace(), object.name_any()));
     Ok(all)
+}
+
+/// A certificate of a part of Kinetic's own, whose pods wait for its Secret.
+async fn own_certificate(metadata: ObjectMeta, wanted: Wanted, context: &Context) -> Result<(), Failure> {
+    if let Certified::Awaited(problem) =
+        certify(Slot { metadata, wanted, files: BTreeMap::new() }, context).await?
+    {
+        tracing::warn!("{problem}");
+    }
+    Ok(())
 }
 
 async fn front_door(
@@ -65,7 +76,7 @@ async fn front_door(
     let wanted =
         Wanted { dns: redirector::names(placement, &config.namespace), ..Wanted::new(Subject::Redirector) };
     let metadata = redirector::metadata(config, placement);
-    certify(Slot { metadata: metadata.clone(), wanted, files: BTreeMap::new() }, context).await?;
+    own_certificate(metadata.clone(), wanted, context).await?;
     let routes = route_map(config, placement, customers, topologies);
     let changed = apply(client, &routes).await? == Applied::Written;
     let settings = redirector::config_map(config, placement);

@@ -280,7 +280,7 @@ async fn one_acts_and_another_takes_over(cluster: &Cluster) {
     second.await.unwrap().unwrap();
 }
 
-trait Conditions: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> {
+pub trait Conditions: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> {
     fn conditions(&self) -> &[Condition];
 }
 
@@ -297,7 +297,7 @@ macro_rules! conditions {
 conditions!(Customer, Topology, Alert);
 
 /// Creates an object of no namespace, as soon as the API server lets it.
-async fn made<K>(client: &Client, object: &K)
+pub async fn made<K>(client: &Client, object: &K)
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
         + Clone
@@ -318,7 +318,7 @@ where
 }
 
 /// Waits until a resource's `Ready` has this reason.
-async fn reason<K>(cluster: &Cluster, name: &str, wanted: &str)
+pub async fn reason<K>(cluster: &Cluster, name: &str, wanted: &str)
 where
     K: Conditions + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {

@@ -5,6 +5,7 @@
 mod api;
 mod cluster;
 mod customer;
+mod issuer;
 mod rotation;
 mod rotation_cluster;
 mod site;

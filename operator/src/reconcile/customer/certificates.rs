@@ -1,9 +1,9 @@
 //! The certificates of a Customer's client classes, a Secret each.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kinetic_api::resources::{
     Customer,
     customer::{Client, ClientStatus},
@@ -13,19 +13,23 @@ use kube::ResourceExt;
 
 use crate::{
     apply::{ApplyError, prune},
-    authority::Ring,
     build::{
+        certificate::Certificate,
         client_files::{COMPONENT, ClientOf, client_files, name},
         labels::{Owned, owned, query},
     },
-    certify::{Slot, certify},
+    certify::{Certified, Slot, certify},
     condition::Verdict,
     context::{Context, Failure},
     leaf::Wanted,
+    reconcile::SOON,
     vault::Material,
 };
 
 const KIND: &str = "CertificatesReady";
+
+/// The shortest lifetime, and the latest renewal, that cert-manager takes.
+const SHORTEST: (Duration, Duration) = (Duration::from_hours(1), Duration::from_mins(5));
 
 /// What became of them.
 pub(super) struct Certificates {
@@ -47,7 +51,12 @@ async fn withdraw(customer: &Customer, keep: &BTreeSet<String>, context: &Contex
     let Some(owner) = Owned::by(customer) else { return Ok(()) };
     if context.to_be_pruned(&owner.reference.uid, keep) {
         let selector = query(COMPONENT, &customer.name_any());
-        prune::<Secret>(&context.client, &owner.namespace, &selector, &owner.reference, keep).await?;
+        let (client, namespace) = (&context.client, &owner.namespace);
+        prune::<Secret>(client, namespace, &selector, &owner.reference, keep).await?;
+        if context.config.issuer.is_some() {
+            prune::<Certificate>(client, namespace, &selector, &owner.reference, keep).await?;
+            prune::<ConfigMap>(client, namespace, &selector, &owner.reference, keep).await?;
+        }
         context.pruned(owner.reference.uid, keep.clone());
     }
     Ok(())
@@ -73,7 +82,7 @@ pub(super) async fn certificates(
     for client in certified {
         let secret_name = name(&customer.name_any(), &client.name);
         keep.insert(secret_name.clone());
-        let wanted = match wanted(customer, client) {
+        let wanted = match wanted(customer, client, context.config.issuer.is_some()) {
             Ok(wanted) => wanted,
             Err(problem) => {
                 problems.push(("InvalidLifetime", problem));
@@ -83,7 +92,11 @@ pub(super) async fn certificates(
         let files = client_files(&client_of(customer, client, context));
         let metadata = owned(secret_name.clone(), COMPONENT, &customer.name_any(), &owner);
         match certify(Slot { metadata, wanted, files }, context).await {
-            Ok(pair) => {
+            Ok(Certified::Awaited(problem)) => {
+                problems.push(("AwaitingIssuer", problem));
+                renewals.extend((context.clock)().checked_add(SOON));
+            }
+            Ok(Certified::Held(pair)) => {
                 renewals.push(pair.renewed_at);
                 clients.push(ClientStatus {
                     name: client.name.to_string(),
@@ -100,7 +113,7 @@ pub(super) async fn certificates(
     }
     withdraw(customer, &keep, context).await?;
     let verdict = match problems.first() {
-        None => issued(clients.len(), &material.authority.ring),
+        None => issued(clients.len(), material),
         Some((reason, _)) => {
             let all: Vec<_> = problems.iter().map(|(_, problem)| problem.as_str()).collect();
             Verdict::bad(KIND, reason, all.join("; "))
@@ -110,8 +123,9 @@ pub(super) async fn certificates(
 }
 
 /// All is in place; and what those do who have copied it, while the authority is replaced.
-fn issued(count: usize, ring: &Ring) -> Verdict {
-    let (reason, more) = match ring.authorities.stage() {
+fn issued(count: usize, material: &Material) -> Verdict {
+    let ring = material.authority.as_ref().map(|own| &own.ring);
+    let (reason, more) = match ring.map_or(Stage::Settled, |ring| ring.authorities.stage()) {
         Stage::Settled => ("Issued", String::new()),
         Stage::Trusted => (
             "NewAuthorityTrusted",
@@ -121,14 +135,14 @@ fn issued(count: usize, ring: &Ring) -> Verdict {
             "NewAuthorityUsed",
             format!(
                 "; the authority is being replaced (2 of 3): the new one issues: whoever keeps copies fetches tls.crt, tls.key and ca.crt anew{}",
-                ring.unseen_until.map(|until| format!(" before {until}")).unwrap_or_default()
+                ring.and_then(|ring| ring.unseen_until).map(|until| format!(" before {until}")).unwrap_or_default()
             ),
         ),
     };
     Verdict::good(KIND, reason, format!("{count} certificate(s) are in place{more}"))
 }
 
-fn wanted(customer: &Customer, client: &Client) -> Result<Wanted, String> {
+fn wanted(customer: &Customer, client: &Client, foreign: bool) -> Result<Wanted, String> {
     let customer = customer.name_any().parse().map_err(|error| format!("metadata.name: {error}"))?;
     let mut wanted = Wanted::new(Subject::Client { customer, client: client.name.clone() });
     if let Some(certificate) = &client.certificate {
@@ -137,6 +151,12 @@ fn wanted(customer: &Customer, client: &Client) -> Result<Wanted, String> {
             return Err(format!(
                 "clients[{}].certificate: renewBefore ({}) must be shorter than lifetime ({}); a third of it is usual",
                 client.name, certificate.renew_before, certificate.lifetime
+            ));
+        }
+        if foreign && (wanted.lifetime < SHORTEST.0 || wanted.renew_before < SHORTEST.1) {
+            return Err(format!(
+                "clients[{}].certificate: cert-manager issues for an hour at least, and renews five minutes before the end at the latest: lengthen lifetime ({}) or renewBefore ({})",
+                client.name, certificate.lifetime, certificate.renew_before
             ));
         }
     }

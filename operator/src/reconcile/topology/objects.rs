@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::{
     apply::{Applied, ApplyError, MANAGER, apply, prune},
     build::{
+        certificate::Certificate,
         config_map::{self, COMPONENT, config_map, fingerprint},
         disruption_budget::disruption_budget,
         labels::{Owned, owned, query},
@@ -24,7 +25,7 @@ use crate::{
         pod::TopologyOf,
         stateful_set::{self, stateful_set},
     },
-    certify::{Slot, certify},
+    certify::{Certified, Slot, certify},
     condition::Verdict,
     context::{Context, Failure},
     leaf::Wanted,
@@ -37,7 +38,8 @@ const SEEN: &str = "kinetic.dev/config";
 /// Applies all of them; a name that somebody else has taken is a verdict.
 pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verdict, Failure> {
     match objects(of, context).await {
-        Ok(()) => Ok(Verdict::good(KIND, "Running", format!("{} analyzer(s) are ready", of.partitions))),
+        Ok(Some(awaited)) => Ok(Verdict::bad(KIND, "AwaitingIssuer", awaited)),
+        Ok(None) => Ok(Verdict::good(KIND, "Running", format!("{} analyzer(s) are ready", of.partitions))),
         Err(Failure::Apply(error @ ApplyError::Taken { .. })) => {
             Ok(Verdict::bad(KIND, "NameTaken", error.to_string()))
         }
@@ -45,7 +47,8 @@ pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verd
     }
 }
 
-async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
+/// What is awaited, if anything.
+async fn objects(of: &TopologyOf, context: &Context) -> Result<Option<String>, Failure> {
     let client = &context.client;
     let config = config_map(of);
     let changed = apply(client, &config).await? == Applied::Written;
@@ -53,8 +56,9 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
     let metadata = owned(config_map::name(&of.name), COMPONENT, &of.name, &of.owner);
     apply(client, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
     let mut keep = BTreeSet::new();
+    let mut awaited = None;
     for partition in 0..of.partitions {
-        certificate(&of.topology, &of.owner, partition, context).await?;
+        awaited = certificate(&of.topology, &of.owner, partition, context).await?.or(awaited);
         apply(client, &stateful_set(of, partition)).await?;
         keep.insert(stateful_set::name(&of.name, partition));
     }
@@ -62,28 +66,34 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
     if context.to_be_pruned(&of.owner.reference.uid, &keep) {
         prune::<StatefulSet>(client, namespace, &selector, &of.owner.reference, &keep).await?;
         prune::<Secret>(client, namespace, &selector, &of.owner.reference, &keep).await?;
+        if context.config.issuer.is_some() {
+            prune::<Certificate>(client, namespace, &selector, &of.owner.reference, &keep).await?;
+        }
         context.pruned(of.owner.reference.uid.clone(), keep);
     }
     if changed {
         wake(of, &fingerprint(&config.data.unwrap_or_default()), context).await?;
     }
-    Ok(())
+    Ok(awaited)
 }
 
+/// A partition's certificate; or what is awaited for it.
 async fn certificate(
     topology: &Topology,
     owner: &Owned,
     partition: u8,
     context: &Context,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let name = topology.name_any();
     let customer = topology.spec.customer.clone();
     // A resource's name is one by its definition's rule; what got past it has no certificate to be made.
-    let Ok(parsed) = name.parse() else { return Ok(()) };
+    let Ok(parsed) = name.parse() else { return Ok(None) };
     let wanted = Wanted::new(Subject::Analyzer { customer, topology: parsed, partition });
     let metadata = owned(stateful_set::name(&name, partition), COMPONENT, &name, owner);
-    certify(Slot { metadata, wanted, files: BTreeMap::new() }, context).await?;
-    Ok(())
+    Ok(match certify(Slot { metadata, wanted, files: BTreeMap::new() }, context).await? {
+        Certified::Held(_) => None,
+        Certified::Awaited(problem) => Some(problem),
+    })
 }
 
 /// Renews the certificates of analyzers that run as they were: what is wrong with an edit must not end them.
