@@ -5,5 +5,8 @@
 mod api;
 mod cluster;
 mod customer;
+mod issuer;
+mod rotation;
+mod rotation_cluster;
 mod site;
 mod topology;
