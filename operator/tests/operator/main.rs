@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod api;
+mod chart;
 mod cluster;
 mod customer;
 mod site;
 mod topology;
+mod uninstall;

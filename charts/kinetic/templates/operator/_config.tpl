@@ -36,7 +36,7 @@ placements: {{- $placements | toYaml | nindent 2 }}
 - name: broker-{{ .name }}
   secret:
     secretName: {{ .credentialsSecret }}
-    defaultMode: 0440
+    defaultMode: 288
     items: [{key: username, path: username}, {key: password, path: password}]
 {{- end }}
 {{- with .Values.operator.extraVolumes }}

@@ -63,7 +63,7 @@
 {{- end }}
 
 {{/* What the pre-delete hook may, while it runs, where resources are. */}}
-{{- define "kinetic.rules.release" -}}
+{{- define "kinetic.rules.uninstall" -}}
 - apiGroups: [kinetic.dev]
   resources: [customers, topologies, alerts]
   verbs: [get, list, patch]
@@ -84,7 +84,7 @@
   verbs: [create, patch]
 {{- end }}
 
-{{- define "kinetic.rules.release-own" -}}
+{{- define "kinetic.rules.uninstall-own" -}}
 - apiGroups: [""]
   resources: [secrets, configmaps, services]
   verbs: [list, delete]
