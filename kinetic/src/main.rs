@@ -8,6 +8,7 @@ mod clients;
 mod crd;
 mod enroll;
 mod generate;
+mod home;
 mod incidents;
 mod listen;
 mod logging;

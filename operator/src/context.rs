@@ -39,8 +39,8 @@ pub struct Context {
     kept: Mutex<HashMap<String, BTreeSet<String>>>,
     /// Events, for people.
     pub recorder: Recorder,
-    /// Who comes in at the front doors may have changed.
-    pub routes: Notify,
+    /// The keys that Alerts name may have changed.
+    pub keys: Notify,
     /// The time.
     pub clock: fn() -> Timestamp,
     failures: Mutex<HashMap<String, u32>>,
@@ -119,7 +119,7 @@ impl Context {
             config,
             brokers: of_placements,
             vault,
-            routes: Notify::new(),
+            keys: Notify::new(),
             clock: Timestamp::now,
             failures: Mutex::default(),
         })

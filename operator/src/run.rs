@@ -296,7 +296,7 @@ async fn front_doors(context: &Arc<Context>, metrics: &Metrics, stop: &Cancellat
             }
         };
         let woken = async {
-            context.routes.notified().await;
+            context.keys.notified().await;
             // What changes together is applied together.
             tokio::time::sleep(Duration::from_secs(1)).await;
         };

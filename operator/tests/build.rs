@@ -12,7 +12,6 @@ use kinetic_operator::{
         network_policy::network_policy,
         pod::TopologyOf,
         redirector,
-        route_map::route_map,
         stateful_set::stateful_set,
     },
     config::Config,
@@ -125,27 +124,6 @@ fn a_front_doors_objects() {
     insta::assert_yaml_snapshot!("redirector_service", redirector::service(&config, placement));
     insta::assert_yaml_snapshot!("redirector_deployment", redirector::deployment(&config, placement, "hash"));
     insta::assert_yaml_snapshot!("redirector_names", redirector::names(placement, &config.namespace));
-}
-
-#[test]
-fn who_is_let_in() {
-    let config = config();
-    let mut waiting = customer();
-    waiting.metadata.name = Some("later".into());
-    waiting.status = None;
-    let mut stray = topology();
-    stray.metadata.name = Some("stray".into());
-    stray.spec.sources[0].profiles = vec!["nobody".parse().unwrap()];
-    let map = route_map(&config, &config.placements[0], &[customer(), waiting], &[topology(), stray]);
-    insta::assert_yaml_snapshot!("route_map", map);
-
-    // A front door takes all of a folder or nothing: what it is given must be sound, by its own rules.
-    let folder = tempfile::tempdir().unwrap();
-    for (file, text) in map.data.unwrap() {
-        std::fs::write(folder.path().join(file), text).unwrap();
-    }
-    let snapshot = kinetic_resources::load(&[folder.path().to_owned()]).unwrap();
-    assert_eq!((snapshot.customers.len(), snapshot.topologies.len()), (1, 1));
 }
 
 #[test]

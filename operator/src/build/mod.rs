@@ -8,5 +8,4 @@ pub mod labels;
 pub mod network_policy;
 pub mod pod;
 pub mod redirector;
-pub mod route_map;
 pub mod stateful_set;

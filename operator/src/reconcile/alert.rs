@@ -31,7 +31,7 @@ pub struct Referred {
 /// Says of an Alert whether it can do what it should; says when to look again.
 pub async fn reconcile(alert: &Alert, context: &Context) -> Result<Duration, Failure> {
     if paused(alert) || alert.metadata.deletion_timestamp.is_some() {
-        context.routes.notify_one();
+        context.keys.notify_one();
         return Ok(AGAIN);
     }
     let referred = dereference(alert, context).await?;
@@ -47,7 +47,7 @@ pub async fn reconcile(alert: &Alert, context: &Context) -> Result<Duration, Fai
     let status =
         AlertStatus { state: if alert.spec.active { said } else { Some(AlertState::Inactive) }, conditions };
     if apply::status(&context.client, alert, before, &status).await? == apply::Applied::Written {
-        context.routes.notify_one();
+        context.keys.notify_one();
     }
     tell(
         context,

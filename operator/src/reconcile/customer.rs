@@ -79,10 +79,7 @@ fn name_taken(customer: &Customer, first: &Customer) -> Verdict {
 
 async fn write(customer: &Customer, status: &CustomerStatus, context: &Context) -> Result<(), Failure> {
     let before = customer.status.as_ref();
-    let written = apply::status(&context.client, customer, before, status).await?;
-    if written == apply::Applied::Written {
-        context.routes.notify_one();
-    }
+    apply::status(&context.client, customer, before, status).await?;
     tell(
         context,
         customer,

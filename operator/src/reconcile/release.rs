@@ -1,44 +1,34 @@
-//! What belongs to no single resource: the front door of each placement, and the keys of the alert service.
+//! What belongs to no single resource: the front door of each placement, and the certificate and keys of the alert service.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::{Pod, Secret},
-};
-use kinetic_api::resources::{Alert, Customer, Topology};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kinetic_api::resources::Alert;
 use kinetic_pki::Subject;
-use kube::{
-    Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
-};
-use serde_json::json;
+use kube::{Api, ResourceExt};
 
 use super::alert;
 use crate::{
-    apply::{Applied, MANAGER, apply},
+    apply::apply,
     build::{
         alert_keys::{self, alert_keys},
         config_map::fingerprint,
         disruption_budget::disruption_budget,
-        labels::{query, unowned},
+        labels::unowned,
         redirector::{self, COMPONENT},
-        route_map::route_map,
     },
     config::Placement,
     context::{Context, Failure},
-    leaf::{Wanted, issue, judge},
+    leaf::{Pair, Wanted, issue, judge},
     resources::Kind,
 };
 
 /// Brings all of it to where it should be.
 pub async fn reconcile(context: &Context) -> Result<(), Failure> {
-    let customers = listed::<Customer>(context).await?;
-    let topologies = listed::<Topology>(context).await?;
     for placement in &context.config.placements {
-        front_door(placement, &customers, &topologies, context).await?;
+        front_door(placement, context).await?;
     }
-    keys(&listed::<Alert>(context).await?, context).await
+    alert_service(context).await
 }
 
 /// All resources of a kind that can be read, sorted, so that equal lists lead to equal objects.
@@ -48,25 +38,13 @@ async fn listed<K: Kind>(context: &Context) -> Result<Vec<K>, Failure> {
     Ok(all)
 }
 
-async fn front_door(
-    placement: &Placement,
-    customers: &[Customer],
-    topologies: &[Topology],
-    context: &Context,
-) -> Result<(), Failure> {
-    let (client, config, now) = (&context.client, &context.config, (context.clock)());
+async fn front_door(placement: &Placement, context: &Context) -> Result<(), Failure> {
+    let (client, config) = (&context.client, &context.config);
     let name = placement.redirector_name();
-    let material = context.vault.material(now).await?;
     let wanted =
         Wanted { dns: redirector::names(placement, &config.namespace), ..Wanted::new(Subject::Redirector) };
-    let there = Api::<Secret>::namespaced(client.clone(), &config.namespace).get_opt(&name).await?;
-    let pair = match judge(there.as_ref(), &wanted, &material.authority, now) {
-        Ok(pair) => pair,
-        Err(_) => issue(&wanted, &material.authority, now)?,
-    };
-    apply(client, &redirector::certificate(config, placement, &pair, &material.trust)).await?;
-    let routes = route_map(config, placement, customers, topologies);
-    let changed = apply(client, &routes).await? == Applied::Written;
+    let (pair, trust) = vouched(&name, &wanted, context).await?;
+    apply(client, &redirector::certificate(config, placement, &pair, &trust)).await?;
     let settings = redirector::config_map(config, placement);
     apply(client, &settings).await?;
     apply(client, &redirector::service(config, placement)).await?;
@@ -74,28 +52,28 @@ async fn front_door(
     apply(client, &redirector::deployment(config, placement, &settings)).await?;
     let metadata = unowned(name.clone(), &config.namespace, COMPONENT, &name);
     apply(client, &disruption_budget(metadata, COMPONENT, &name)).await?;
-    if changed {
-        wake(&name, &fingerprint(&routes.data.unwrap_or_default()), context).await?;
-    }
     Ok(())
 }
 
-/// Annotates the pods with the routes that they should have, so that the kubelet brings them at once.
-async fn wake(name: &str, routes: &str, context: &Context) -> Result<(), Failure> {
-    const SEEN: &str = "kinetic.dev/routes";
-    let api = Api::<Pod>::namespaced(context.client.clone(), &context.config.namespace);
-    let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    for pod in api.list(&ListParams::default().labels(&query(COMPONENT, name))).await? {
-        if pod.annotations().get(SEEN).is_some_and(|seen| seen == routes) {
-            continue;
-        }
-        let patch = json!({"metadata": {"annotations": {SEEN: routes}}});
-        match api.patch_metadata(&pod.name_any(), &parameters, &Patch::Merge(&patch)).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            patched => drop(patched?),
-        }
-    }
-    Ok(())
+/// What the alert service has mounted.
+async fn alert_service(context: &Context) -> Result<(), Failure> {
+    let (client, namespace) = (&context.client, &context.config.namespace);
+    let (pair, trust) = vouched(alert_keys::CERTIFICATE, &Wanted::new(Subject::Alert), context).await?;
+    apply(client, &alert_keys::certificate(namespace, &pair, &trust)).await?;
+    keys(&listed::<Alert>(context).await?, context).await
+}
+
+/// The certificate of a Secret of our own namespace, or a new one where it will not do any more; and whom its holder is to trust.
+async fn vouched(secret: &str, wanted: &Wanted, context: &Context) -> Result<(Pair, String), Failure> {
+    let now = (context.clock)();
+    let material = context.vault.material(now).await?;
+    let api = Api::<Secret>::namespaced(context.client.clone(), &context.config.namespace);
+    let there = api.get_opt(secret).await?;
+    let pair = match judge(there.as_ref(), wanted, &material.authority, now) {
+        Ok(pair) => pair,
+        Err(_) => issue(wanted, &material.authority, now)?,
+    };
+    Ok((pair, material.trust.clone()))
 }
 
 async fn keys(alerts: &[Alert], context: &Context) -> Result<(), Failure> {

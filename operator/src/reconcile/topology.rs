@@ -71,9 +71,7 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
         analytics: before.map(|status| status.analytics.clone()).unwrap_or_default(),
         conditions,
     };
-    if apply::status(&context.client, topology, before, &status).await? == apply::Applied::Written {
-        context.routes.notify_one();
-    }
+    apply::status(&context.client, topology, before, &status).await?;
     tell(
         context,
         topology,

@@ -204,12 +204,9 @@ async fn from_apply_to_nothing_left(cluster: &Cluster) {
     assert!(cluster.api::<StatefulSet>().get_opt("web-analyzer-0").await.unwrap().is_some());
     let first = cluster.api::<Secret>().get("acme-client-web").await.unwrap();
 
-    let own = Api::<ConfigMap>::namespaced(cluster.client.clone(), OWN);
-    eventually("the front door to know the Topology", async || {
-        let routes = own.get_opt("kinetic-redirector-c-real-aws-routes").await.unwrap();
-        routes
-            .and_then(|routes| routes.data)
-            .is_some_and(|data| data.get("shops.acme.yaml").is_some_and(|file| file.contains("Topology")))
+    let own = Api::<Secret>::namespaced(cluster.client.clone(), OWN);
+    eventually("the alert service's certificate", async || {
+        own.get_opt("kinetic-alert-tls").await.unwrap().is_some()
     })
     .await;
     let before = versions(cluster).await;

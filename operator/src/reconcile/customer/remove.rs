@@ -45,7 +45,6 @@ pub(super) async fn remove(customer: &Customer, context: &Context) -> Result<Dur
         }
     }
     set_finalizer(context, customer, false).await?;
-    context.routes.notify_one();
     tracing::info!(namespace, name, vhost = customer.vhost(), with_data, "a Customer is gone");
     Ok(AGAIN)
 }

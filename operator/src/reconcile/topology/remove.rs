@@ -36,7 +36,6 @@ pub(super) async fn remove(topology: &Topology, context: &Context) -> Result<Dur
         }
     }
     set_finalizer(context, topology, false).await?;
-    context.routes.notify_one();
     Ok(AGAIN)
 }
 
