@@ -17,4 +17,5 @@ pub mod metrics;
 pub mod reconcile;
 pub mod resources;
 pub mod run;
+pub mod uninstall;
 pub mod vault;

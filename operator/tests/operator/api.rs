@@ -61,6 +61,16 @@ impl Api {
         self.inner.lock().unwrap().objects.get(path).cloned()
     }
 
+    /// Puts an object in another's place.
+    pub fn replace(&self, path: &str, object: Value) {
+        self.inner.lock().unwrap().store(path, object);
+    }
+
+    /// Where there are objects.
+    pub fn paths(&self) -> Vec<String> {
+        self.inner.lock().unwrap().objects.keys().cloned().collect()
+    }
+
     /// Deletes as `kubectl delete` would: what has finalizers is only marked.
     pub fn delete(&self, path: &str) {
         self.inner.lock().unwrap().delete(path);

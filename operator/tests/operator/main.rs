@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod api;
+mod chart;
 mod cluster;
 mod customer;
 mod issuer;
@@ -10,3 +11,4 @@ mod rotation;
 mod rotation_cluster;
 mod site;
 mod topology;
+mod uninstall;
