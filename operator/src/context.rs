@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::{
     apply::{ApplyError, MANAGER},
+    ask::Asked,
     broker::{Broker, BrokerError, client},
     certify::Pace,
     config::{Config, ConfigError, Placement},
@@ -40,6 +41,8 @@ pub struct Context {
     pub resources: Resources,
     /// What of an owner's objects was kept when it was last looked for those to delete.
     kept: Mutex<HashMap<String, BTreeSet<String>>>,
+    /// How analyzers and Alerts fare.
+    pub asked: Asked,
     /// Events, for people.
     pub recorder: Recorder,
     /// The keys that Alerts name may have changed.
@@ -116,6 +119,7 @@ impl Context {
                 },
             ),
             kept: Mutex::default(),
+            asked: Asked::default(),
             recorder: Recorder::new(client.clone(), reporter),
             client,
             reissues: Pace::new(config.rotation.reissues_per_second),

@@ -8,6 +8,7 @@
 pub mod anomaly;
 pub mod control;
 pub mod duration;
+pub mod fitness;
 pub mod glob;
 pub mod machine;
 pub mod names;
