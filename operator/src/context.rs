@@ -1,7 +1,7 @@
 //! What every reconciler works with.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{HashMap, HashSet},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -18,6 +18,7 @@ use crate::{
     apply::{ApplyError, MANAGER},
     broker::{Broker, BrokerError, client},
     config::{Config, ConfigError, Placement},
+    known::Known,
     leaf::LeafError,
     resources::Resources,
     vault::{Vault, VaultError},
@@ -35,8 +36,8 @@ pub struct Context {
     pub vault: Vault,
     /// The resources that are looked after.
     pub resources: Resources,
-    /// What of an owner's objects was kept when it was last looked for those to delete.
-    kept: Mutex<HashMap<String, BTreeSet<String>>>,
+    /// What the watches tell of the objects that are made and referred to.
+    pub known: Known,
     /// Events, for people.
     pub recorder: Recorder,
     /// Who comes in at the front doors may have changed.
@@ -44,6 +45,7 @@ pub struct Context {
     /// The time.
     pub clock: fn() -> Timestamp,
     failures: Mutex<HashMap<String, u32>>,
+    untold: Mutex<HashSet<String>>,
 }
 
 impl std::fmt::Debug for Context {
@@ -113,7 +115,7 @@ impl Context {
                     config.watch_namespaces.iter().cloned().map(Some).collect()
                 },
             ),
-            kept: Mutex::default(),
+            known: Known::default(),
             recorder: Recorder::new(client.clone(), reporter),
             client,
             config,
@@ -122,6 +124,7 @@ impl Context {
             routes: Notify::new(),
             clock: Timestamp::now,
             failures: Mutex::default(),
+            untold: Mutex::default(),
         })
     }
 
@@ -161,15 +164,19 @@ impl Context {
         }
     }
 
-    /// Whether an owner's objects (of one sort) are others than when this was last [`pruned`](Self::pruned).
+    /// Whether pods have to be told of another configuration: it has changed, or had, and something came between.
     #[must_use]
-    pub fn to_be_pruned(&self, owner: &str, keep: &BTreeSet<String>) -> bool {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(owner) != Some(keep)
+    pub fn to_be_told(&self, whose: &str, changed: bool) -> bool {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        if changed {
+            untold.insert(whose.to_owned());
+        }
+        untold.contains(whose)
     }
 
-    /// What is not to be kept is deleted.
-    pub fn pruned(&self, owner: String, keep: BTreeSet<String>) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(owner, keep);
+    /// They know it.
+    pub fn told(&self, whose: &str) {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).remove(whose);
     }
 
     /// How long to wait after another failure of an object: longer each time, each object by itself.

@@ -6,13 +6,17 @@
 pub mod apply;
 pub mod broker;
 pub mod build;
+pub mod certificate;
 pub mod condition;
 pub mod config;
 pub mod context;
+pub mod known;
 pub mod leaf;
 pub mod lease;
 pub mod metrics;
 pub mod reconcile;
 pub mod resources;
 pub mod run;
+pub mod secrets;
 pub mod vault;
+pub mod watch;

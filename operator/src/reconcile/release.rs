@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::{Pod, Secret},
-};
+use k8s_openapi::api::core::v1::Pod;
 use kinetic_api::resources::{Alert, Customer, Topology};
 use kinetic_pki::Subject;
 use kube::{
@@ -25,10 +22,12 @@ use crate::{
         redirector::{self, COMPONENT},
         route_map::route_map,
     },
+    certificate,
     config::Placement,
     context::{Context, Failure},
-    leaf::{Wanted, issue, judge},
+    leaf::{Pair, Wanted},
     resources::Kind,
+    secrets,
 };
 
 /// Brings all of it to where it should be.
@@ -54,28 +53,25 @@ async fn front_door(
     topologies: &[Topology],
     context: &Context,
 ) -> Result<(), Failure> {
-    let (client, config, now) = (&context.client, &context.config, (context.clock)());
+    let config = &context.config;
     let name = placement.redirector_name();
-    let material = context.vault.material(now).await?;
+    let material = context.vault.material((context.clock)()).await?;
     let wanted =
         Wanted { dns: redirector::names(placement, &config.namespace), ..Wanted::new(Subject::Redirector) };
-    let there = Api::<Secret>::namespaced(client.clone(), &config.namespace).get_opt(&name).await?;
-    let pair = match judge(there.as_ref(), &wanted, &material.authority, now) {
-        Ok(pair) => pair,
-        Err(_) => issue(&wanted, &material.authority, now)?,
-    };
-    apply(client, &redirector::certificate(config, placement, &pair, &material.trust)).await?;
+    let secret = |pair: &Pair| redirector::certificate(config, placement, pair, &material.trust);
+    certificate::keep(context, &material, &wanted, secret).await?;
     let routes = route_map(config, placement, customers, topologies);
-    let changed = apply(client, &routes).await? == Applied::Written;
+    let changed = apply(context, &routes).await? == Applied::Written;
     let settings = redirector::config_map(config, placement);
-    apply(client, &settings).await?;
-    apply(client, &redirector::service(config, placement)).await?;
+    apply(context, &settings).await?;
+    apply(context, &redirector::service(config, placement)).await?;
     let settings = fingerprint(&settings.data.unwrap_or_default());
-    apply(client, &redirector::deployment(config, placement, &settings)).await?;
+    apply(context, &redirector::deployment(config, placement, &settings)).await?;
     let metadata = unowned(name.clone(), &config.namespace, COMPONENT, &name);
-    apply(client, &disruption_budget(metadata, COMPONENT, &name)).await?;
-    if changed {
+    apply(context, &disruption_budget(metadata, COMPONENT, &name)).await?;
+    if context.to_be_told(&name, changed) {
         wake(&name, &fingerprint(&routes.data.unwrap_or_default()), context).await?;
+        context.told(&name);
     }
     Ok(())
 }
@@ -102,12 +98,11 @@ async fn keys(alerts: &[Alert], context: &Context) -> Result<(), Failure> {
     let mut keys = BTreeMap::new();
     for alert in alerts {
         let namespace = alert.namespace().unwrap_or_default();
-        let api = Api::<Secret>::namespaced(context.client.clone(), &namespace);
         for (secret, key) in alert::keys(alert) {
-            let value = api.get_opt(secret).await?.and_then(|secret| secret.data?.remove(key));
-            keys.extend(value.map(|value: ByteString| (alert_keys::entry(&namespace, secret, key), value)));
+            let value = secrets::data(context, &namespace, secret).await?.get(key).cloned();
+            keys.extend(value.map(|value| (alert_keys::entry(&namespace, secret, key), value)));
         }
     }
-    apply(&context.client, &alert_keys(&context.config.namespace, keys)).await?;
+    apply(context, &alert_keys(&context.config.namespace, keys)).await?;
     Ok(())
 }

@@ -5,5 +5,7 @@
 mod api;
 mod cluster;
 mod customer;
+mod invalid;
 mod site;
 mod topology;
+mod whole;

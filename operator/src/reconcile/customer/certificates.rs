@@ -9,17 +9,18 @@ use kinetic_api::resources::{
     customer::{Client, ClientStatus},
 };
 use kinetic_pki::Subject;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
 use crate::{
-    apply::{ApplyError, apply, prune},
+    apply::{ApplyError, prune},
     build::{
         client_secret::{COMPONENT, ClientOf, client_secret, name},
-        labels::{Owned, query},
+        labels::Owned,
     },
+    certificate::keep as keep_certificate,
     condition::Verdict,
     context::{Context, Failure},
-    leaf::{Wanted, issue, judge},
+    leaf::Wanted,
     vault::Material,
 };
 
@@ -43,12 +44,7 @@ pub(super) async fn none(customer: &Customer, context: &Context) -> Result<Certi
 /// Deletes the Secrets of classes that are no more.
 async fn withdraw(customer: &Customer, keep: &BTreeSet<String>, context: &Context) -> Result<(), Failure> {
     let Some(owner) = Owned::by(customer) else { return Ok(()) };
-    if context.to_be_pruned(&owner.reference.uid, keep) {
-        let selector = query(COMPONENT, &customer.name_any());
-        prune::<Secret>(&context.client, &owner.namespace, &selector, &owner.reference, keep).await?;
-        context.pruned(owner.reference.uid, keep.clone());
-    }
-    Ok(())
+    Ok(prune::<Secret>(context, &owner, COMPONENT, &customer.name_any(), keep).await?)
 }
 
 pub(super) async fn certificates(
@@ -78,28 +74,25 @@ pub(super) async fn certificates(
                 continue;
             }
         };
-        let api = Api::<Secret>::namespaced(context.client.clone(), &owner.namespace);
-        let now = (context.clock)();
-        let pair = match judge(api.get_opt(&secret_name).await?.as_ref(), &wanted, &material.authority, now) {
-            Ok(pair) => pair,
-            Err(reason) => {
-                tracing::info!(secret = secret_name, ?reason, "issuing a certificate");
-                issue(&wanted, &material.authority, now)?
-            }
-        };
         let of = client_of(customer, client, context);
-        match apply(&context.client, &client_secret(&of, &pair, &material.trust, &owner)).await {
-            Ok(_) => {
-                renewals.push(pair.renewed_at);
+        match keep_certificate(context, material, &wanted, |pair| {
+            client_secret(&of, pair, &material.trust, &owner)
+        })
+        .await
+        {
+            Ok(kept) => {
+                renewals.push(kept.renewed_at);
                 clients.push(ClientStatus {
                     name: client.name.to_string(),
                     secret_name,
-                    serial: pair.serial.to_string(),
-                    not_after: pair.not_after.to_string(),
+                    serial: kept.serial.to_string(),
+                    not_after: kept.not_after.to_string(),
                 });
             }
-            Err(error @ ApplyError::Taken { .. }) => problems.push(("SecretTaken", error.to_string())),
-            Err(error) => return Err(error.into()),
+            Err(Failure::Apply(error @ ApplyError::Taken { .. })) => {
+                problems.push(("SecretTaken", error.to_string()));
+            }
+            Err(error) => return Err(error),
         }
     }
     withdraw(customer, &keep, context).await?;

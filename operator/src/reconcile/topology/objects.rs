@@ -24,9 +24,10 @@ use crate::{
         pod::TopologyOf,
         stateful_set::{self, stateful_set},
     },
+    certificate,
     condition::Verdict,
     context::{Context, Failure},
-    leaf::{Wanted, issue, judge},
+    leaf::{Pair, Wanted},
 };
 
 const KIND: &str = "AnalyzersReady";
@@ -45,31 +46,27 @@ pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verd
 }
 
 async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
-    let client = &context.client;
     let config = config_map(of);
-    let changed = apply(client, &config).await? == Applied::Written;
-    apply(client, &network_policy(of)).await?;
+    let changed = apply(context, &config).await? == Applied::Written;
+    if context.to_be_told(&of.owner.reference.uid, changed) {
+        wake(of, &fingerprint(&config.data.unwrap_or_default()), context).await?;
+        context.told(&of.owner.reference.uid);
+    }
+    apply(context, &network_policy(of)).await?;
     let metadata = owned(config_map::name(&of.name), COMPONENT, &of.name, &of.owner);
-    apply(client, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
+    apply(context, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
     let mut keep = BTreeSet::new();
     for partition in 0..of.partitions {
-        certificate(of, partition, context).await?;
-        apply(client, &stateful_set(of, partition)).await?;
+        certificate_of(of, partition, context).await?;
+        apply(context, &stateful_set(of, partition)).await?;
         keep.insert(stateful_set::name(&of.name, partition));
     }
-    let (namespace, selector) = (&of.owner.namespace, query(COMPONENT, &of.name));
-    if context.to_be_pruned(&of.owner.reference.uid, &keep) {
-        prune::<StatefulSet>(client, namespace, &selector, &of.owner.reference, &keep).await?;
-        prune::<Secret>(client, namespace, &selector, &of.owner.reference, &keep).await?;
-        context.pruned(of.owner.reference.uid.clone(), keep);
-    }
-    if changed {
-        wake(of, &fingerprint(&config.data.unwrap_or_default()), context).await?;
-    }
+    prune::<StatefulSet>(context, &of.owner, COMPONENT, &of.name, &keep).await?;
+    prune::<Secret>(context, &of.owner, COMPONENT, &of.name, &keep).await?;
     Ok(())
 }
 
-async fn certificate(of: &TopologyOf, partition: u8, context: &Context) -> Result<(), Failure> {
+async fn certificate_of(of: &TopologyOf, partition: u8, context: &Context) -> Result<(), Failure> {
     let now = (context.clock)();
     let material = context.vault.material(now).await?;
     let customer = of.topology.spec.customer.clone();
@@ -77,21 +74,13 @@ async fn certificate(of: &TopologyOf, partition: u8, context: &Context) -> Resul
     let Ok(topology) = of.name.parse() else { return Ok(()) };
     let wanted = Wanted::new(Subject::Analyzer { customer, topology, partition });
     let name = stateful_set::name(&of.name, partition);
-    let there = Api::<Secret>::namespaced(context.client.clone(), &of.owner.namespace).get_opt(&name).await?;
-    let pair = match judge(there.as_ref(), &wanted, &material.authority, now) {
-        Ok(pair) => pair,
-        Err(reason) => {
-            tracing::info!(secret = name, ?reason, "issuing a certificate");
-            issue(&wanted, &material.authority, now)?
-        }
-    };
-    let secret = Secret {
-        metadata: owned(name, COMPONENT, &of.name, &of.owner),
+    let secret = |pair: &Pair| Secret {
+        metadata: owned(name.clone(), COMPONENT, &of.name, &of.owner),
         type_: Some("kubernetes.io/tls".to_owned()),
-        data: Some(tls(&pair, &material.trust)),
+        data: Some(tls(pair, &material.trust)),
         ..Secret::default()
     };
-    apply(&context.client, &secret).await?;
+    certificate::keep(context, &material, &wanted, secret).await?;
     Ok(())
 }
 
