@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     mail::{self, MailArgs},
-    run::{broker::Broker, supervisor::Parts},
+    run::supervisor::Parts,
 };
 
 /// Takes findings from RabbitMQ, makes incidents of them, and mails people once.
@@ -48,10 +48,7 @@ pub(crate) async fn run(args: AlertArgs) -> anyhow::Result<ExitCode> {
     let mut registry = Registry::default();
     alerts.register(&mut registry);
     let alerts = Arc::new(alerts);
-    let parts = Parts {
-        broker: Broker::new(Some(&settings.amqp), settings.amqp_admin.as_deref(), "alert")?,
-        alerts: Some(Arc::clone(&alerts)),
-        analyzers: None,
-    };
+    let parts =
+        Parts { broker: settings.broker("alert")?, alerts: Some(Arc::clone(&alerts)), analyzers: None };
     serve::run(&settings, parts, registry, Some(alerts)).await
 }

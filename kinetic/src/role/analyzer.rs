@@ -11,10 +11,7 @@ use super::{
     serve,
 };
 use crate::{
-    run::{
-        broker::Broker,
-        supervisor::{AnalyzerParts, Parts},
-    },
+    run::supervisor::{AnalyzerParts, Parts},
     types_db::{self, TypesDbArgs},
 };
 
@@ -39,7 +36,7 @@ pub(crate) async fn run(args: AnalyzerArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(args.role)?;
     let mut registry = Registry::default();
     let parts = Parts {
-        broker: Broker::new(Some(&settings.amqp), settings.amqp_admin.as_deref(), "analyzer")?,
+        broker: settings.broker("analyzer")?,
         alerts: None,
         analyzers: Some(AnalyzerParts {
             topology: settings.topology.clone(),

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::listen::Listen;
+use crate::{listen::Listen, run::broker::Broker};
 
 /// What every role's file may say.
 #[derive(Debug, Default, Deserialize)]
@@ -16,6 +16,8 @@ pub(super) struct RoleConfig {
     amqp: Option<String>,
     /// Its management API, to make vhosts and retention policies.
     amqp_admin: Option<String>,
+    /// Whether exchanges, queues and streams are made (true), or only checked and waited for: on Kubernetes the operator makes them.
+    declare: Option<bool>,
     /// Files, or folders, that hold the resources; relative to the configuration file.
     files: Vec<PathBuf>,
     /// The folder for what must outlive the process; relative to the configuration file.
@@ -42,7 +44,7 @@ pub(super) struct MailConfig {
 /// The flags that every role takes; each wins over the file.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RoleArgs {
-    /// The configuration: a YAML file with amqp, amqpAdmin, files, data, admin, and topology and typesDb (analyzer) or mail (alert).
+    /// The configuration: a YAML file with amqp, amqpAdmin, declare, files, data, admin, and topology and typesDb (analyzer) or mail (alert).
     #[arg(long, value_name = "FILE", env = "KINETIC_CONFIG")]
     config: PathBuf,
     /// The broker, such as `amqp://user:password@host:5672`.
@@ -61,6 +63,7 @@ pub(crate) struct RoleArgs {
 pub(super) struct Settings {
     pub(super) amqp: String,
     pub(super) amqp_admin: Option<String>,
+    pub(super) declare: bool,
     pub(super) files: Vec<PathBuf>,
     pub(super) data: PathBuf,
     pub(super) admin: Option<SocketAddr>,
@@ -70,6 +73,12 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// The broker, as this role comes to it.
+    pub(super) fn broker(&self, role: &'static str) -> anyhow::Result<Broker> {
+        let broker = Broker::new(Some(&self.amqp), self.amqp_admin.as_deref(), role)?;
+        Ok(if self.declare { broker } else { broker.checking() })
+    }
+
     /// Reads the file and puts the flags over it.
     pub(super) fn read(args: RoleArgs) -> anyhow::Result<Self> {
         let file = &args.config;
@@ -95,6 +104,7 @@ impl Settings {
         Ok(Self {
             amqp,
             amqp_admin: config.amqp_admin,
+            declare: config.declare.unwrap_or(true),
             files: config.files.into_iter().map(|f| folder.join(f)).collect(),
             data,
             admin: match args.admin {

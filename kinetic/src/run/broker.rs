@@ -31,6 +31,8 @@ pub(crate) struct RabbitMq {
     admin: Option<Admin>,
     /// What the connections are called in the broker's tools.
     role: &'static str,
+    /// Objects are the operator's to make.
+    checks: bool,
 }
 
 impl Broker {
@@ -47,13 +49,28 @@ impl Broker {
         }
         let user = if parsed.username().is_empty() { "guest" } else { parsed.username() };
         let admin = admin.map(Admin::new).transpose().context("--amqp-admin")?;
-        Ok(Self::Amqp(Box::new(RabbitMq { uri: uri.to_owned(), user: user.to_owned(), admin, role })))
+        Ok(Self::Amqp(Box::new(RabbitMq {
+            uri: uri.to_owned(),
+            user: user.to_owned(),
+            admin,
+            role,
+            checks: false,
+        })))
+    }
+
+    /// Makes nothing on the broker: what it needs is the operator's to make, and waited for.
+    #[must_use]
+    pub(crate) fn checking(mut self) -> Self {
+        if let Self::Amqp(broker) = &mut self {
+            broker.checks = true;
+        }
+        self
     }
 
     /// The way to a vhost. With an administrator the vhost is made; without one it must exist, or the error says how to make it. A broker
     /// that is away is waited for in the background.
     pub(crate) async fn vhost(&self, vhost: &str) -> Result<Bus, BusError> {
-        let RabbitMq { uri, user, admin, role } = match self {
+        let RabbitMq { uri, user, admin, role, checks } = match self {
             Self::Local => return Ok(Bus::local()),
             Self::Amqp(broker) => &**broker,
         };
@@ -61,10 +78,13 @@ impl Broker {
             admin.create_vhost(vhost).await?;
             admin.grant(vhost, user).await?;
         }
-        let config = AmqpConfig::new(uri, vhost)?
+        let mut config = AmqpConfig::new(uri, vhost)?
             .with_connection_name(format!("kinetic {role} {vhost}"))
             .with_client_property("kinetic.role", *role)
             .with_client_property("kinetic.version", env!("CARGO_PKG_VERSION"));
+        if *checks {
+            config = config.checking();
+        }
         let bus = Bus::amqp(config);
         match bus.connected(FIRST_CONNECTION).await {
             Ok(()) => info!(vhost, "connected to the broker"),
@@ -79,6 +99,9 @@ impl Broker {
     /// Sets how much of a Topology's streams stays replayable: a policy, which can change while a stream lives.
     pub(crate) async fn retain(&self, vhost: &str, plan: &TopologyPlan) {
         let Self::Amqp(broker) = self else { return };
+        if broker.checks {
+            return;
+        }
         let Some(admin) = &broker.admin else {
             warn!(vhost, topology = %plan.name, "without --amqp-admin the retention of its streams is the broker's to set");
             return;

@@ -29,6 +29,7 @@ pub fn name(topology: &str) -> String {
 pub fn config_map(of: &TopologyOf) -> ConfigMap {
     let analyzer = json!({
         "amqp": format!("amqp://{LOCAL_AMQP}"),
+        "declare": false,
         "files": ["customer.yaml", "topology.yaml"],
         "data": "/var/lib/kinetic",
         "topology": of.name,

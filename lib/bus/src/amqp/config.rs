@@ -21,6 +21,8 @@ pub struct AmqpConfig {
     pub(super) tls: Option<TlsSource>,
     /// The first connection, too, may be to a broker that has just started.
     pub(super) settles_at_first: bool,
+    /// Objects are somebody else's to make.
+    pub(super) checks: bool,
     connection_name: String,
     client_properties: Vec<(String, String)>,
 }
@@ -44,6 +46,7 @@ impl AmqpConfig {
             uri: parsed,
             tls: None,
             settles_at_first: false,
+            checks: false,
             connection_name: "kinetic".to_owned(),
             client_properties: Vec::new(),
         })
@@ -66,6 +69,14 @@ impl AmqpConfig {
     #[must_use]
     pub fn settling_at_first(mut self) -> Self {
         self.settles_at_first = true;
+        self
+    }
+
+    /// Makes nothing: declaring checks that exchanges and queues are there (AMQP 0-9-1's `passive`), and waits until somebody else has
+    /// made them. Bindings cannot be checked.
+    #[must_use]
+    pub fn checking(mut self) -> Self {
+        self.checks = true;
         self
     }
 

@@ -1,4 +1,4 @@
-//! Declares exchanges, queues and bindings on a broker.
+//! Declares exchanges, queues and bindings on a broker; or only checks that they are there.
 
 use super::{
     backoff::Backoff,
@@ -12,18 +12,29 @@ use lapin::{
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
+use std::time::Duration;
 use tokio::time::sleep;
 
-/// Declares, trying again while the broker is away; what it refuses is the caller's.
+/// Who waits for an object looks so often whether it is there.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Declares, trying again while the broker is away; what it refuses is the caller's. Who only checks waits for what is missing.
 pub(crate) async fn declare(session: &Session, declaration: &Declaration) -> Result<Declared, BusError> {
     let mut backoff = Backoff::retrying();
     let mut created_streams = Vec::new();
+    let mut awaits = false;
     loop {
         let up = session.up_or_refused().await?;
-        match declare_on(&up.connection, session.place(), declaration, &mut created_streams).await {
+        match declare_on(&up.connection, session.manner(), declaration, &mut created_streams).await {
             Ok(()) => {
                 session.remember(declaration);
                 return Ok(Declared { created_streams });
+            }
+            Err(Failure::Refused(error @ BusError::NotFound { .. })) if session.manner().checks => {
+                if !std::mem::replace(&mut awaits, true) {
+                    tracing::info!(%error, "waiting until it is made");
+                }
+                sleep(LOOK_AGAIN).await;
             }
             Err(Failure::Refused(error)) => return Err(error),
             Err(Failure::Lost(error)) => {
@@ -37,11 +48,11 @@ pub(crate) async fn declare(session: &Session, declaration: &Declaration) -> Res
 /// Declares on one connection; adds the streams that were not there to `created`.
 pub(super) async fn declare_on(
     connection: &Connection,
-    place: &Place,
+    manner: Manner<'_>,
     declaration: &Declaration,
     created: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    let declarer = Declarer { connection, place };
+    let declarer = Declarer { connection, manner };
     for exchange in &declaration.exchanges {
         declarer.exchange(exchange).await?;
     }
@@ -53,16 +64,25 @@ pub(super) async fn declare_on(
         }
         declarer.queue(queue, arguments(queue.kind)).await?;
     }
-    for binding in &declaration.bindings {
-        declarer.binding(binding).await?;
+    if !manner.checks {
+        for binding in &declaration.bindings {
+            declarer.binding(binding).await?;
+        }
     }
     Ok(())
+}
+
+/// Where objects are declared, and whether they are only checked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner<'a> {
+    pub(super) place: &'a Place,
+    pub(super) checks: bool,
 }
 
 /// Declares over channels of its own: a refusal closes the channel that it came on.
 struct Declarer<'a> {
     connection: &'a Connection,
-    place: &'a Place,
+    manner: Manner<'a>,
 }
 
 impl Declarer<'_> {
@@ -73,7 +93,11 @@ impl Declarer<'_> {
             ExchangeKind::Direct => lapin::ExchangeKind::Direct,
             ExchangeKind::Fanout => lapin::ExchangeKind::Fanout,
         };
-        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let options = ExchangeDeclareOptions {
+            durable: true,
+            passive: self.manner.checks,
+            ..ExchangeDeclareOptions::default()
+        };
         let channel = self.channel().await?;
         channel
             .exchange_declare(name, kind, options, FieldTable::default())
@@ -91,7 +115,11 @@ impl Declarer<'_> {
     }
 
     async fn queue(&self, queue: &Queue, arguments: FieldTable) -> Result<(), Failure> {
-        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let options = QueueDeclareOptions {
+            durable: true,
+            passive: self.manner.checks,
+            ..QueueDeclareOptions::default()
+        };
         self.declare_queue(queue, options, arguments).await
     }
 
@@ -127,7 +155,7 @@ impl Declarer<'_> {
     }
 
     fn failure(&self, error: &lapin::Error) -> Failure {
-        Failure::of(error, self.place)
+        Failure::of(error, self.manner.place)
     }
 }
 

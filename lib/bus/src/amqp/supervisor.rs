@@ -3,7 +3,7 @@
 use super::{
     backoff::Backoff,
     config::{AmqpConfig, Place},
-    declare::declare_on,
+    declare::{Manner, declare_on},
     failure::Failure,
     lock::{self, Locks},
     publish::ChannelPool,
@@ -175,6 +175,11 @@ impl Session {
         &self.shared.place
     }
 
+    /// How objects are declared here.
+    pub(super) fn manner(&self) -> Manner<'_> {
+        self.shared.manner()
+    }
+
     /// Objects to declare again on each connection.
     pub(super) fn remember(&self, declaration: &Declaration) {
         self.shared.objects().declaration.merge(declaration);
@@ -213,6 +218,10 @@ impl Shared {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn manner(&self) -> Manner<'_> {
+        Manner { place: &self.place, checks: self.config.checks }
+    }
+
     /// A connection on which everything is declared. Locks come first: who lost one learns of it before anything can be published.
     async fn open(&self) -> Result<Arc<Connection>, Failure> {
         let connection = self.connect().await?;
@@ -243,19 +252,20 @@ impl Shared {
     async fn redeclare(&self, connection: &Connection) -> Result<(), Failure> {
         let declaration = self.objects().declaration.clone();
         let mut created = Vec::new();
-        let result = declare_on(connection, &self.place, &declaration, &mut created).await;
+        let result = declare_on(connection, self.manner(), &declaration, &mut created).await;
         let mut objects = self.objects();
         for stream in created {
             tracing::warn!(
                 broker = self.place.broker,
                 stream,
-                "stream was missing after a reconnection; made anew"
+                "stream was missing after a reconnection; {}",
+                if self.config.checks { "it will be another one" } else { "made anew" }
             );
             *objects.recreated.entry(stream).or_default() += 1;
         }
         match result {
             Err(Failure::Refused(error)) => {
-                tracing::error!(%error, "the broker refuses to declare again what it had before");
+                tracing::error!(%error, "the broker does not have, or refuses to declare, what it had before");
                 Ok(())
             }
             other => other,

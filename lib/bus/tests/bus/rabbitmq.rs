@@ -4,8 +4,10 @@ use crate::{
     behaviour::{self, PATIENCE, exchange, message, next, number, numbered, piped, quorum, stream},
     own::{own, take},
 };
+use kinetic_api::role::Role;
 use kinetic_bus::{
-    Admin, AmqpConfig, Bus, BusError, ConnectionState, Declaration, ExchangeKind, Retention, StreamOffset,
+    Admin, AmqpConfig, Bus, BusError, ConnectionState, Declaration, Declared, ExchangeKind, Retention,
+    StreamOffset,
 };
 use kinetic_tests::rabbitmq::RabbitMq;
 use std::{
@@ -37,6 +39,7 @@ async fn on_a_broker_it_behaves_as_every_bus_does_and_says_what_the_broker_refus
 
     what_a_login_is_refused_for_is_said(&broker).await;
     what_the_user_may_not_is_said(&broker).await;
+    who_only_checks_waits_for_what_is_missing(&broker).await;
     an_administrator_makes_what_amqp_cannot(&broker).await;
     a_stream_made_anew_is_told(&broker).await;
     a_lock_ends_with_its_connection(&broker).await;
@@ -164,6 +167,43 @@ async fn what_the_user_may_not_is_said(broker: &RabbitMq) {
     }
     limited.declare(&piped("mine", stream("mine-too"))).await.unwrap();
     assert_eq!(connections(), before, "a refusal ends a channel, not the connection");
+}
+
+/// As in a pod: the operator makes things over HTTP, the analyzer comes with an analyzer's rights, before they are there.
+async fn who_only_checks_waits_for_what_is_missing(broker: &RabbitMq) {
+    broker.add_vhost("checked");
+    broker.http("PUT", "/api/users/checker", r#"{"password":"pw","tags":""}"#);
+    let rights = Role::Analyzer.permissions();
+    let rights =
+        serde_json::json!({"configure": rights.configure, "write": rights.write, "read": rights.read});
+    broker.http("PUT", "/api/permissions/checked/checker", &rights.to_string());
+    let url = broker.amqp_url("checked").replace("guest:guest@", "checker:pw@");
+    let checker = Bus::amqp(AmqpConfig::new(&url, "checked").unwrap().checking());
+    let name = "kinetic.metrics.web.pages";
+    let needed = piped("kinetic.metrics", stream(name));
+
+    let error = checker.read_stream(name, StreamOffset::First).await.unwrap_err();
+    assert!(matches!(error, BusError::NotFound { .. }), "{error}");
+    let operator = bus(broker, "checked");
+    operator
+        .declare(&Declaration { queues: Vec::new(), bindings: Vec::new(), ..needed.clone() })
+        .await
+        .unwrap();
+    let waiting = tokio::spawn({
+        let (checker, needed) = (checker.clone(), needed.clone());
+        async move { checker.declare(&needed).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!waiting.is_finished());
+    operator.declare(&needed).await.unwrap();
+    let found = timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap();
+    assert_eq!(
+        found.created_streams,
+        [name],
+        "it was not there at first: it is another one than any checkpoint tells of"
+    );
+    assert_eq!(checker.declare(&needed).await.unwrap(), Declared::default());
+    checker.read_stream(name, StreamOffset::First).await.unwrap();
 }
 
 async fn an_administrator_makes_what_amqp_cannot(broker: &RabbitMq) {
