@@ -200,6 +200,24 @@ impl RabbitMq {
         body.to_owned()
     }
 
+    /// What the HTTP interface was asked so far, other than to read: `PUT /api/vhosts/x`.
+    ///
+    /// # Panics
+    /// If its log cannot be read.
+    #[must_use]
+    pub fn http_writes(&self) -> Vec<String> {
+        let Ok(logs) = fs::read_dir(self.path("http")) else { return Vec::new() };
+        let mut writes = Vec::new();
+        for log in logs {
+            let path = log.expect("our own folder is readable").path();
+            let text = fs::read_to_string(path).expect("our own folder is readable");
+            // 127.0.0.1 - guest [22/Nov/2026:06:00:00 +0000] "PUT /api/vhosts/x HTTP/1.1" 201 …
+            let requests = text.lines().filter_map(|line| line.split('"').nth(1));
+            writes.extend(requests.filter(|r| !r.starts_with("GET ")).map(str::to_owned));
+        }
+        writes
+    }
+
     /// Stops the broker as an administrator would; data and ports stay for [`start_again`](Self::start_again).
     ///
     /// # Panics
@@ -269,8 +287,11 @@ impl RabbitMq {
     fn configure(&self) {
         let tls = self.tls.as_ref().map_or("", |(_, configuration)| configuration);
         let configuration = format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n{tls}",
-            self.amqp, self.admin
+            "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n\
+             management.http_log_dir = {}\n{tls}",
+            self.amqp,
+            self.admin,
+            self.path("http").display()
         );
         let write = |name, text: &str| fs::write(self.path(name), text).expect("our own folder is writable");
         write("rabbitmq.conf", &configuration);

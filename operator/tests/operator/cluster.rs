@@ -1,6 +1,9 @@
 //! A real API server and a real RabbitMQ, and operators that run against them.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::{
     api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -35,8 +38,8 @@ pub struct Cluster {
 impl Cluster {
     pub async fn start() -> Self {
         let kubernetes = Kubernetes::start();
-        let client = client(&kubernetes, User::Tests).await;
-        let its_client = self::client(&kubernetes, User::Operator).await;
+        let client = connect(&kubernetes.kubeconfig(User::Tests)).await;
+        let its_client = connect(&kubernetes.kubeconfig(User::Operator)).await;
         for name in [OWN, "shops"] {
             let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
             made(&client, &namespace).await;
@@ -60,12 +63,30 @@ impl Cluster {
 
     /// Applies a resource, as `kubectl apply --server-side` does.
     pub async fn apply(&self, kind: &str, name: &str, spec: Value) -> Result<(), kube::Error> {
+        self.apply_in("shops", kind, name, spec).await
+    }
+
+    /// The same in this namespace.
+    pub async fn apply_in(
+        &self,
+        namespace: &str,
+        kind: &str,
+        name: &str,
+        spec: Value,
+    ) -> Result<(), kube::Error> {
+        let client = self.client.clone();
         let object = json!({"apiVersion": "kinetic.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
         let (parameters, patch) = (PatchParams::apply("tests").validation_strict(), Patch::Apply(&object));
         match kind {
-            "Customer" => self.api::<Customer>().patch(name, &parameters, &patch).await.map(drop),
-            "Topology" => self.api::<Topology>().patch(name, &parameters, &patch).await.map(drop),
-            _ => self.api::<Alert>().patch(name, &parameters, &patch).await.map(drop),
+            "Customer" => Api::<Customer>::namespaced(client, namespace)
+                .patch(name, &parameters, &patch)
+                .await
+                .map(drop),
+            "Topology" => Api::<Topology>::namespaced(client, namespace)
+                .patch(name, &parameters, &patch)
+                .await
+                .map(drop),
+            _ => Api::<Alert>::namespaced(client, namespace).patch(name, &parameters, &patch).await.map(drop),
         }
     }
 
@@ -84,8 +105,9 @@ impl Cluster {
     }
 }
 
-async fn client(kubernetes: &Kubernetes, user: User) -> Client {
-    let read = Kubeconfig::read_from(kubernetes.kubeconfig(user)).unwrap();
+/// A client as a kubeconfig says.
+pub async fn connect(kubeconfig: &Path) -> Client {
+    let read = Kubeconfig::read_from(kubeconfig).unwrap();
     let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()
 }
@@ -123,7 +145,7 @@ macro_rules! conditions {
 conditions!(Customer, Topology, Alert);
 
 /// Creates an object of no namespace, as soon as the API server lets it.
-async fn made<K>(client: &Client, object: &K)
+pub async fn made<K>(client: &Client, object: &K)
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
         + Clone

@@ -6,6 +6,8 @@ mod api;
 mod cluster;
 mod customer;
 mod invalid;
+mod process;
+mod scale;
 mod site;
 mod topology;
 mod whole;
