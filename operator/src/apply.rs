@@ -204,11 +204,17 @@ pub async fn prune<K: Applicable>(
     Ok(())
 }
 
-/// An object with the owner that we would give it, or, without one, with our label.
+/// An object with the owner that we would give it, or, without one, with our label. What we made for a former resource of the same name is taken over: it
+/// may be there still when the name is used again.
 fn ours<K: Resource>(live: &K, desired: &K) -> bool {
+    let labelled = live.labels().get(MANAGED_BY).is_some_and(|by| by == MANAGER);
     match desired.owner_references().first() {
-        Some(owner) => live.owner_references().iter().any(|of| of.uid == owner.uid),
-        None => live.labels().get(MANAGED_BY).is_some_and(|by| by == MANAGER),
+        Some(owner) => live.owner_references().iter().any(|of| {
+            let same_name =
+                (&of.api_version, &of.kind, &of.name) == (&owner.api_version, &owner.kind, &owner.name);
+            of.uid == owner.uid || (labelled && same_name)
+        }),
+        None => labelled,
     }
 }
 

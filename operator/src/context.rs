@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::{
     apply::{ApplyError, MANAGER},
     broker::{Broker, BrokerError, client},
+    certify::Pace,
     config::{Config, ConfigError, Placement},
     known::Known,
     leaf::LeafError,
@@ -34,14 +35,16 @@ pub struct Context {
     brokers: Vec<Vec<Broker>>,
     /// The authority and the master key.
     pub vault: Vault,
+    /// How fast certificates of a former authority are replaced.
+    pub reissues: Pace,
     /// The resources that are looked after.
     pub resources: Resources,
     /// What the watches tell of the objects that are made and referred to.
-    pub known: Known,
+    pub known: Arc<Known>,
     /// Events, for people.
     pub recorder: Recorder,
-    /// Who comes in at the front doors may have changed.
-    pub routes: Notify,
+    /// The keys that Alerts name may have changed.
+    pub keys: Notify,
     /// The time.
     pub clock: fn() -> Timestamp,
     failures: Mutex<HashMap<String, u32>>,
@@ -71,7 +74,7 @@ pub enum Failure {
 }
 
 /// The first pause after a failure, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
 impl Context {
     /// Reads the brokers' credentials; nobody is talked to yet.
@@ -103,8 +106,8 @@ impl Context {
         }
         let trust_domain =
             config.trust_domain.parse().map_err(|error| unusable("trustDomain", format!("{error}")))?;
-        let vault =
-            Vault::new(client.clone(), config.namespace.clone(), trust_domain, config.master_key_version);
+        let known = Arc::new(Known::default());
+        let vault = Vault::new(client.clone(), Arc::clone(&known), &config, trust_domain);
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
         Ok(Self {
             resources: Resources::new(
@@ -115,13 +118,14 @@ impl Context {
                     config.watch_namespaces.iter().cloned().map(Some).collect()
                 },
             ),
-            known: Known::default(),
+            known,
             recorder: Recorder::new(client.clone(), reporter),
             client,
+            reissues: Pace::new(config.rotation.reissues_per_second),
             config,
             brokers: of_placements,
             vault,
-            routes: Notify::new(),
+            keys: Notify::new(),
             clock: Timestamp::now,
             failures: Mutex::default(),
             untold: Mutex::default(),
@@ -134,11 +138,6 @@ impl Context {
         let fits = |p: &Placement| &*p.region == region && &*p.provider == provider;
         let at = self.config.placements.iter().position(fits)?;
         Some((&self.config.placements[at], &self.brokers[at]))
-    }
-
-    /// Every broker.
-    pub fn brokers(&self) -> impl Iterator<Item = &Broker> {
-        self.brokers.iter().flatten()
     }
 
     /// The namespaces that are watched; one `None` for all of them.

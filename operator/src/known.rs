@@ -3,15 +3,15 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Resource, ResourceExt};
 
-use crate::{build::labels::COMPONENT, certificate::Kept};
+use crate::{build::labels::COMPONENT, certify::Kept};
 
 /// What an object is called, among all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,8 +67,8 @@ pub struct Memo {
     pub ready: Option<u32>,
     /// The certificate in it.
     pub certificate: Option<Arc<Kept>>,
-    /// What it holds, of a Secret that a resource names.
-    pub data: Option<Arc<BTreeMap<String, ByteString>>>,
+    /// What it holds: a Secret that a resource names, or of the operator's own.
+    pub secret: Option<Arc<Secret>>,
 }
 
 /// All objects that are known.
@@ -229,9 +229,9 @@ impl Known {
         object.memo.as_ref().is_none_or(|(known, _)| *known < version)
     }
 
-    /// A watch tells that an object is gone. Says whether that is news: the operator thought it was there.
-    pub fn gone(&self, key: &Key, metadata: &ObjectMeta) -> bool {
-        self.objects().gone(key, number(metadata.resource_version.as_deref()))
+    /// A watch tells that an object is gone.
+    pub fn gone(&self, key: &Key, metadata: &ObjectMeta) {
+        self.objects().gone(key, number(metadata.resource_version.as_deref()));
     }
 
     /// So many objects are known.
@@ -265,7 +265,7 @@ impl Objects {
         }
     }
 
-    fn gone(&mut self, key: &Key, version: u64) -> bool {
+    fn gone(&mut self, key: &Key, version: u64) {
         self.disown(key);
         let now = Instant::now();
         while let Some((_, past)) = self.gone.pop_front_if(|(since, _)| now.duration_since(*since) > LATE) {
@@ -276,9 +276,8 @@ impl Objects {
         let object = self.all.entry(key.clone()).or_default();
         let version = version.max(object.seen.version());
         object.seen = Seen::Gone { version };
-        let memo = object.memo.take_if(|(known, _)| *known <= version);
+        object.memo.take_if(|(known, _)| *known <= version);
         self.gone.push_back((now, key.clone()));
-        memo.is_some()
     }
 }
 

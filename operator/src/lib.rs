@@ -4,9 +4,11 @@
 //! wants of a broker ([`broker`]) are plain data made by pure functions; the shell round them is [`apply`](mod@apply), [`broker::client`], [`vault`] and [`lease`].
 
 pub mod apply;
+pub mod authority;
 pub mod broker;
 pub mod build;
-pub mod certificate;
+pub mod certify;
+pub mod client;
 pub mod condition;
 pub mod config;
 pub mod context;
@@ -18,5 +20,6 @@ pub mod reconcile;
 pub mod resources;
 pub mod run;
 pub mod secrets;
+pub mod uninstall;
 pub mod vault;
 pub mod watch;

@@ -1,29 +1,44 @@
-//! What is in Secrets that resources name.
+//! Secrets that resources name, and the operator's own two: asked of the API server once for each of their versions.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 
-use crate::{context::Context, known::Key};
+use crate::{
+    context::Context,
+    known::{Key, Known},
+};
 
-/// What a Secret holds: empty where it is not there. Asked of the API server once for each of its versions.
+/// A Secret, if it is there.
+pub async fn read(
+    client: &Client,
+    known: &Known,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Arc<Secret>>, kube::Error> {
+    let key = Key::new::<Secret>(namespace, name);
+    if let Some(secret) = known.memo(&key).and_then(|memo| memo.secret) {
+        return Ok(Some(secret));
+    }
+    let found = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(name).await?;
+    let found = found.map(Arc::new);
+    if let Some(secret) = &found {
+        let keep = Arc::clone(secret);
+        known.learned(key, secret.resource_version().as_deref(), |memo| memo.secret = Some(keep));
+    }
+    Ok(found)
+}
+
+/// What a Secret holds that a resource names: nothing where it is not there.
 pub async fn data(
     context: &Context,
     namespace: &str,
     name: &str,
-) -> Result<Arc<BTreeMap<String, ByteString>>, kube::Error> {
-    let key = Key::new::<Secret>(namespace, name);
-    if let Some(data) = context.known.memo(&key).and_then(|memo| memo.data) {
-        return Ok(data);
+) -> Result<BTreeMap<String, ByteString>, kube::Error> {
+    if context.known.absent(&Key::new::<Secret>(namespace, name)) {
+        return Ok(BTreeMap::new());
     }
-    if context.known.absent(&key) {
-        return Ok(Arc::default());
-    }
-    let found = Api::<Secret>::namespaced(context.client.clone(), namespace).get_opt(name).await?;
-    let Some(secret) = found else { return Ok(Arc::default()) };
-    let version = secret.resource_version();
-    let data = Arc::new(secret.data.unwrap_or_default());
-    context.known.learned(key, version.as_deref(), |memo| memo.data = Some(Arc::clone(&data)));
-    Ok(data)
+    let secret = read(&context.client, &context.known, namespace, name).await?;
+    Ok(secret.and_then(|secret| secret.data.clone()).unwrap_or_default())
 }

@@ -28,6 +28,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::{
     apply::{MANAGED_BY, MANAGER},
+    build::certificate::Certificate,
     context::Context,
     known::{Key, Scope},
     reconcile::alert,
@@ -83,9 +84,14 @@ where
 }
 
 impl Bells {
-    /// A Customer has changed: its Topologies may be affected.
+    /// A Customer has changed: its Topologies may be affected, and who waits for its name in another namespace.
     pub fn customer(&self, watched: &Watched, customer: &Guarded<Customer>) {
         let name = customer.name_any();
+        for other in watched.customers.state() {
+            if other.name_any() == name && other.meta().namespace != customer.meta().namespace {
+                let _ = self.customers.send(ObjectRef::from_obj(&*other));
+            }
+        }
         let refers = |topology: &Topology| *topology.spec.customer == *name;
         ring(&self.topologies, &watched.topologies, customer.meta(), refers);
     }
@@ -116,7 +122,7 @@ impl Bells {
             Some(("Topology", name)) => {
                 one(&self.topologies, &watched.topologies, ObjectRef::new(name).within(namespace));
             }
-            _ if ours => context.routes.notify_one(),
+            _ if ours => context.keys.notify_one(),
             _ if kind == "Secret" => self.secret(watched, context, metadata),
             _ => {}
         }
@@ -127,15 +133,13 @@ impl Bells {
         let name = secret.name.as_deref().unwrap_or_default();
         let names = |alert: &Alert| alert::keys(alert).any(|(named, _)| named == name);
         if ring(&self.alerts, &watched.alerts, secret, names) {
-            context.routes.notify_one();
+            context.keys.notify_one();
         }
         let keyed = |customer: &Customer| {
             let keys = customer.spec.clients.iter().filter_map(|client| client.api_key.as_ref());
             keys.into_iter().any(|key| key.secret_ref.name == name)
         };
-        if ring(&self.customers, &watched.customers, secret, keyed) {
-            context.routes.notify_one();
-        }
+        ring(&self.customers, &watched.customers, secret, keyed);
     }
 }
 
@@ -181,14 +185,18 @@ pub fn made<'a>(
     watched: &Watched,
     bells: &Bells,
 ) -> Vec<BoxFuture<'a, ()>> {
-    vec![
+    let mut all = vec![
         // Those that resources name have no label of ours.
         metadata::<Secret>(context, namespace, false, watched, bells),
         metadata::<ConfigMap>(context, namespace, true, watched, bells),
         metadata::<StatefulSet>(context, namespace, true, watched, bells),
         metadata::<NetworkPolicy>(context, namespace, true, watched, bells),
         metadata::<PodDisruptionBudget>(context, namespace, true, watched, bells),
-    ]
+    ];
+    if context.config.issuer.is_some() {
+        all.push(metadata::<Certificate>(context, namespace, true, watched, bells));
+    }
+    all
 }
 
 /// The watches over what is made in the operator's own namespace, as far as no other watch covers it.
@@ -204,6 +212,9 @@ pub fn own<'a>(context: &Arc<Context>, watched: &Watched, bells: &Bells) -> Vec<
             metadata::<ConfigMap>(context, Some(own), true, watched, bells),
             metadata::<PodDisruptionBudget>(context, Some(own), true, watched, bells),
         ]);
+        if context.config.issuer.is_some() {
+            all.push(metadata::<Certificate>(context, Some(own), true, watched, bells));
+        }
     }
     all
 }
@@ -244,9 +255,8 @@ where
                     }
                 }
                 Ok(Event::Delete(object)) => {
-                    if context.known.gone(&Key::of(&object), &object.metadata) {
-                        bells.object(&watched, &context, &kind, &object.metadata);
-                    }
+                    context.known.gone(&Key::of(&object), &object.metadata);
+                    bells.object(&watched, &context, &kind, &object.metadata);
                 }
                 Err(error) => tracing::warn!(%kind, %error, "a watch was cut short; it goes on"),
             }

@@ -5,20 +5,22 @@
 use kinetic_api::resources::{Customer, Topology};
 use kinetic_operator::{
     build::{
-        client_secret::{ClientOf, client_secret},
+        certificate::certificate,
+        client_files::{self, ClientOf, client_files},
         config_map::{COMPONENT, config_map, name},
         disruption_budget::disruption_budget,
         labels::{Owned, owned},
+        leaf_secret::leaf_secret,
         network_policy::network_policy,
         pod::TopologyOf,
         redirector,
-        route_map::route_map,
         stateful_set::stateful_set,
     },
     config::Config,
-    leaf::Pair,
+    leaf::{Pair, Wanted},
     reconcile::topology::{Referred, validate},
 };
+use kinetic_pki::Subject;
 
 const CONFIG: &str = "
 namespace: kinetic-system
@@ -84,6 +86,7 @@ fn pair() -> Pair {
         serial: "4f0a91".parse().unwrap(),
         not_after: time,
         renewed_at: time,
+        former: false,
     }
 }
 
@@ -96,12 +99,34 @@ fn a_customers_client() {
         profile: "web".into(),
         host: "kinetic.us-west.example".into(),
     };
-    let secret = client_secret(&client, &pair(), "trust", &Owned::by(&customer()).unwrap());
+    let owner = Owned::by(&customer()).unwrap();
+    let metadata = owned(client_files::name("acme", "web"), client_files::COMPONENT, "acme", &owner);
+    let secret = leaf_secret(metadata, &pair(), "trust", client_files(&client));
     let text = |key: &str| String::from_utf8(secret.data.as_ref().unwrap()[key].0.clone()).unwrap();
     insta::assert_yaml_snapshot!("client_secret_metadata", secret.metadata);
     for file in ["sidecar.yaml", "collectd.conf", "statsd.js"] {
         insta::assert_snapshot!(format!("client_secret_{file}"), text(file));
     }
+}
+
+#[test]
+fn what_cert_manager_is_asked_for() {
+    let issuer = serde_saphyr::from_str("{name: ours}").unwrap();
+    let domain = "kinetic.local".parse().unwrap();
+    let owner = Owned::by(&customer()).unwrap();
+    let client = Subject::Client { customer: "acme".parse().unwrap(), client: "web".parse().unwrap() };
+    let metadata = owned(client_files::name("acme", "web"), client_files::COMPONENT, "acme", &owner);
+    insta::assert_yaml_snapshot!(
+        "certificate_client",
+        certificate(metadata, &Wanted::new(client), &domain, &issuer)
+    );
+    let (config, placement) = (config(), &config().placements[0]);
+    let door =
+        Wanted { dns: redirector::names(placement, "kinetic-system"), ..Wanted::new(Subject::Redirector) };
+    insta::assert_yaml_snapshot!(
+        "certificate_redirector",
+        certificate(redirector::metadata(&config, placement), &door, &domain, &issuer)
+    );
 }
 
 #[test]
@@ -125,27 +150,6 @@ fn a_front_doors_objects() {
     insta::assert_yaml_snapshot!("redirector_service", redirector::service(&config, placement));
     insta::assert_yaml_snapshot!("redirector_deployment", redirector::deployment(&config, placement, "hash"));
     insta::assert_yaml_snapshot!("redirector_names", redirector::names(placement, &config.namespace));
-}
-
-#[test]
-fn who_is_let_in() {
-    let config = config();
-    let mut waiting = customer();
-    waiting.metadata.name = Some("later".into());
-    waiting.status = None;
-    let mut stray = topology();
-    stray.metadata.name = Some("stray".into());
-    stray.spec.sources[0].profiles = vec!["nobody".parse().unwrap()];
-    let map = route_map(&config, &config.placements[0], &[customer(), waiting], &[topology(), stray]);
-    insta::assert_yaml_snapshot!("route_map", map);
-
-    // A front door takes all of a folder or nothing: what it is given must be sound, by its own rules.
-    let folder = tempfile::tempdir().unwrap();
-    for (file, text) in map.data.unwrap() {
-        std::fs::write(folder.path().join(file), text).unwrap();
-    }
-    let snapshot = kinetic_resources::load(&[folder.path().to_owned()]).unwrap();
-    assert_eq!((snapshot.customers.len(), snapshot.topologies.len()), (1, 1));
 }
 
 #[test]

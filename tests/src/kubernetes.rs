@@ -171,7 +171,16 @@ impl Kubernetes {
     /// # Panics
     /// If the folder cannot be written to.
     #[must_use]
-    pub fn kubeconfig(&self, user: User) -> PathBuf {
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.kubeconfig_of(User::Tests)
+    }
+
+    /// A kubeconfig of this one.
+    ///
+    /// # Panics
+    /// If the folder cannot be written to.
+    #[must_use]
+    pub fn kubeconfig_of(&self, user: User) -> PathBuf {
         let user = user.name();
         let path = self.folder.path().join(format!("kubeconfig-{user}"));
         let text = format!(

@@ -6,7 +6,7 @@
 use std::{
     fs,
     hash::{BuildHasher, RandomState},
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -178,9 +178,17 @@ impl RabbitMq {
     /// # Panics
     /// If the answer is not a 2xx.
     pub fn http(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream =
-            TcpStream::connect((Ipv4Addr::LOCALHOST, self.admin)).expect("the HTTP interface listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+        self.try_http(method, path, body).unwrap_or_else(|problem| panic!("{method} {path}: {problem}"))
+    }
+
+    /// The same; what is wrong with the answer is returned.
+    ///
+    /// # Errors
+    /// An answer that is not a 2xx, or that there is none.
+    pub fn try_http(&self, method: &str, path: &str, body: &str) -> Result<String, String> {
+        let problem = |error: io::Error| error.to_string();
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.admin)).map_err(problem)?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(problem)?;
         let request = format!(
             "{method} {path} HTTP/1.0\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -190,14 +198,11 @@ impl RabbitMq {
         stream
             .write_all(request.as_bytes())
             .and_then(|()| stream.read_to_end(&mut answer))
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+            .map_err(problem)?;
         let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        assert!(
-            head.split(' ').nth(1).is_some_and(|code| code.starts_with('2')),
-            "{method} {path}: {answer}"
-        );
-        body.to_owned()
+        let good = head.split(' ').nth(1).is_some_and(|code| code.starts_with('2'));
+        if good { Ok(body.to_owned()) } else { Err(answer.into_owned()) }
     }
 
     /// What the HTTP interface was asked so far, other than to read: `PUT /api/vhosts/x`.

@@ -21,7 +21,10 @@ use kinetic_redirector::{
         routes::PlacementBrokers,
     },
 };
+use kinetic_resources::Kind;
 use serde::Deserialize;
+
+use crate::home::{Home, KubernetesConfig};
 
 /// What the file says. Paths are relative to it.
 #[derive(Debug, Deserialize)]
@@ -46,7 +49,11 @@ pub(super) struct Config {
     #[serde(default)]
     api_keys: Option<PathBuf>,
     /// Files, or folders, that hold the resources.
+    #[serde(default)]
     files: Vec<PathBuf>,
+    /// An API server in place of files.
+    #[serde(default)]
+    kubernetes: Option<KubernetesConfig>,
     /// Where customers' vhosts are.
     placements: Vec<PlacementConfig>,
     #[serde(default)]
@@ -157,9 +164,7 @@ impl Settings {
         let config: Config = serde_saphyr::from_str(&text).with_context(|| file.display().to_string())?;
         let settings = Self { config, file: file.to_owned() };
         let config = &settings.config;
-        if config.files.is_empty() {
-            bail!("{}: files: name the files or folders that hold the resources", file.display());
-        }
+        settings.home()?;
         if config.placements.is_empty() {
             bail!("{}: placements: name a region, a provider and its brokers", file.display());
         }
@@ -178,9 +183,10 @@ impl Settings {
         self.file.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
-    /// The files that hold the resources.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        self.config.files.iter().map(|file| self.path(file)).collect()
+    /// Where the resources live. Alerts are none of the front door's.
+    pub(super) fn home(&self) -> anyhow::Result<Home> {
+        let kinds = [Kind::Customer, Kind::Topology];
+        Home::of(&self.file, &self.config.files, self.config.kubernetes.clone(), &kinds)
     }
 
     /// The folder of requests for certificates, and the authorities that machines are given to trust.

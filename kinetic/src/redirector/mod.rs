@@ -22,7 +22,8 @@ use tracing::{error, info};
 use self::config::Settings;
 use crate::{
     admin::{Admin, Unready},
-    run, series, stop, validate,
+    home::Open,
+    run, series, stop,
 };
 
 /// How often the folder of API keys is looked at: within it a key that is taken out ends its connections.
@@ -31,10 +32,10 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Takes AMQP over mutual TLS, and leads each customer's clients to their own vhost.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example configuration:\n  listen: 0.0.0.0:5671\n  admin: 127.0.0.1:8184\n  registry: 0.0.0.0:5680\n  tls: {certificate: redirector.crt, key: redirector.key, trust: trust.crt}\n  masterKey: {file: master.key}\n  files: [resources/]\n  placements:\n    - region: us-west\n      provider: aws\n      brokers: [{name: aws-1, nodes: [\"rabbit-0.example:5671\", \"rabbit-1.example:5671\"], tls: {}}]\n\nMake the certificates by `kinetic pki`, the key by `head -c 32 /dev/urandom > master.key`."
+    after_help = "Example configuration:\n  listen: 0.0.0.0:5671\n  admin: 127.0.0.1:8184\n  registry: 0.0.0.0:5680\n  tls: {certificate: redirector.crt, key: redirector.key, trust: trust.crt}\n  masterKey: {file: master.key}\n  files: [resources/]\n  placements:\n    - region: us-west\n      provider: aws\n      brokers: [{name: aws-1, nodes: [\"rabbit-0.example:5671\", \"rabbit-1.example:5671\"], tls: {}}]\n\nMake the certificates by `kinetic pki`, the key by `head -c 32 /dev/urandom > master.key`.\n\nOn Kubernetes, `kubernetes: {namespaces: [shops]}` in place of files follows the API server (of the pod, or of KUBECONFIG); of all namespaces\nwhere there are none."
 )]
 pub(crate) struct RedirectorArgs {
-    /// The configuration: a YAML file with listen, tls, masterKey, files and placements.
+    /// The configuration: a YAML file with listen, tls, masterKey, placements, and files or kubernetes.
     #[arg(long, value_name = "FILE", env = "KINETIC_CONFIG")]
     config: PathBuf,
 }
@@ -42,8 +43,7 @@ pub(crate) struct RedirectorArgs {
 /// Runs until stopped.
 pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(&args.config)?;
-    let files = settings.files();
-    let Some(snapshot) = validate::load_or_report(&files) else { return Ok(ExitCode::FAILURE) };
+    let stop = stop::on_signal()?;
     let mut counters = Registry::default();
     let (tls_metrics, metrics) = (TlsMetrics::default(), DoorMetrics::default());
     tls_metrics.register(&mut counters);
@@ -61,13 +61,6 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
         let topologies = snapshot.topologies.iter().map(|entry| &entry.resource);
         door.lead(Routes::new(&trust_domain, &settings.placements(), customers, topologies), brokers);
     };
-    lead(&snapshot, brokers.clone());
-
-    let stop = stop::on_signal()?;
-    let listener = TcpListener::bind(settings.config.listen)
-        .await
-        .with_context(|| format!("listen: {}: cannot listen", settings.config.listen))?;
-    info!(address = %listener.local_addr()?, customers = snapshot.customers.len(), "taking AMQP over TLS");
     let unready = Unready::starting();
     if let Some(address) = settings.config.admin {
         let admin = Admin::new(counters, unready.clone(), series::Desks::default());
@@ -75,6 +68,16 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
         let bound = bound.with_context(|| format!("admin: {address}: cannot listen"))?;
         info!(address = %bound, "serving /healthz, /readyz and /metrics");
     }
+    // Who came before it is known who may would be sent away.
+    let Some(Open { snapshot, mut snapshots, mut reloads }) = settings.home()?.open(&stop).await? else {
+        return Ok(if stop.is_cancelled() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    };
+    lead(&snapshot, brokers.clone());
+
+    let listener = TcpListener::bind(settings.config.listen)
+        .await
+        .with_context(|| format!("listen: {}: cannot listen", settings.config.listen))?;
+    info!(address = %listener.local_addr()?, customers = snapshot.customers.len(), "taking AMQP over TLS");
     if let Some(enroll) = &settings.config.enroll {
         let (folder, trust) = settings.enrollment(enroll);
         let store = FolderStore::open(&folder).context("enroll.folder")?;
@@ -100,7 +103,6 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
     }
     let serving = tokio::spawn(Arc::clone(&door).serve(listener, stop.clone()));
     unready.set(Vec::new());
-    let (mut snapshots, mut reloads) = kinetic_resources::watch(&files);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,

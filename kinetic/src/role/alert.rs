@@ -5,10 +5,11 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context;
 use clap::Args;
 use kinetic_alert::{AlertConfig, AlertService, Clock};
+use kinetic_pki::TlsMetrics;
 use prometheus_client::registry::Registry;
 
 use super::{
-    config::{RoleArgs, Settings},
+    config::{Role, RoleArgs, Settings},
     serve,
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 /// Takes findings from RabbitMQ, makes incidents of them, and mails people once.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example configuration:\n  amqp: amqp://user:password@broker:5672\n  files: [resources/]\n  data: /var/lib/kinetic\n  mail: {smtp: \"smtps://user:password@mail.example:465\", from: kinetic@acme.example}\n  admin: 127.0.0.1:8183"
+    after_help = "Example configuration:\n  amqp: amqp://user:password@broker:5672\n  files: [resources/]\n  data: /var/lib/kinetic\n  mail: {smtp: \"smtps://user:password@mail.example:465\", from: kinetic@acme.example}\n  admin: 127.0.0.1:8183\n\nOn Kubernetes, through the front doors, with the certificate of /alert:\n  kubernetes: {namespaces: []}    # in place of files; all namespaces where empty\n  doors:                          # in place of amqp, if there are several\n    - {region: us-west, provider: aws, amqp: \"amqps://kinetic-redirector-us-west-aws.kinetic-system.svc:5671\"}\n  tls: {cert: /etc/kinetic/tls/tls.crt, key: /etc/kinetic/tls/tls.key, ca: /etc/kinetic/tls/ca.crt}\n  data: /var/lib/kinetic\n  mail: {smtp: \"smtps://mail.example\"}"
 )]
 pub(crate) struct AlertArgs {
     #[command(flatten)]
@@ -30,7 +31,7 @@ pub(crate) struct AlertArgs {
 
 /// Runs until stopped.
 pub(crate) async fn run(args: AlertArgs) -> anyhow::Result<ExitCode> {
-    let settings = Settings::read(args.role)?;
+    let settings = Settings::read(args.role, Role::Alert)?;
     let chosen = args.mail.smtp.is_some() || args.mail.mail_dir.is_some();
     let mail = MailArgs {
         smtp: args.mail.smtp.or_else(|| settings.mail.smtp.clone().filter(|_| !chosen)),
@@ -48,7 +49,8 @@ pub(crate) async fn run(args: AlertArgs) -> anyhow::Result<ExitCode> {
     let mut registry = Registry::default();
     alerts.register(&mut registry);
     let alerts = Arc::new(alerts);
-    let parts =
-        Parts { broker: settings.broker("alert")?, alerts: Some(Arc::clone(&alerts)), analyzers: None };
+    let tls = TlsMetrics::default();
+    tls.register(&mut registry);
+    let parts = Parts { broker: settings.broker(&tls)?, alerts: Some(Arc::clone(&alerts)), analyzers: None };
     serve::run(&settings, parts, registry, Some(alerts)).await
 }

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kinetic_analyzer::service::{Metrics, Mode};
+use kinetic_pki::TlsMetrics;
 use prometheus_client::registry::Registry;
 
 use super::{
-    config::{RoleArgs, Settings},
+    config::{Role, RoleArgs, Settings},
     serve,
 };
 use crate::{
@@ -33,10 +34,10 @@ pub(crate) struct AnalyzerArgs {
 
 /// Runs until stopped.
 pub(crate) async fn run(args: AnalyzerArgs) -> anyhow::Result<ExitCode> {
-    let settings = Settings::read(args.role)?;
+    let settings = Settings::read(args.role, Role::Analyzer)?;
     let mut registry = Registry::default();
     let parts = Parts {
-        broker: settings.broker("analyzer")?,
+        broker: settings.broker(&TlsMetrics::default())?,
         alerts: None,
         analyzers: Some(AnalyzerParts {
             topology: settings.topology.clone(),

@@ -11,11 +11,12 @@ use tracing::info;
 use super::config::Settings;
 use crate::{
     admin::{Admin, Unready},
+    home::Open,
     run::{
         self,
         supervisor::{Parts, Supervisor},
     },
-    stop, validate,
+    stop,
 };
 
 /// Runs the parts until stopped.
@@ -25,7 +26,6 @@ pub(super) async fn run(
     registry: Registry,
     alerts: Option<Arc<AlertService>>,
 ) -> anyhow::Result<ExitCode> {
-    let Some(snapshot) = validate::load_or_report(&settings.files) else { return Ok(ExitCode::FAILURE) };
     let stop = stop::on_signal()?;
     let work = CancellationToken::new();
     let unready = Unready::starting();
@@ -37,15 +37,20 @@ pub(super) async fn run(
             .with_context(|| format!("admin {address}: cannot listen"))?;
         info!(address = %bound, "serving /healthz, /readyz and /metrics");
     }
+    let Some(Open { snapshot, snapshots, reloads }) = settings.home.open(&stop).await? else {
+        return Ok(if stop.is_cancelled() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    };
     let Some(applied) = stop.run_until_cancelled(supervisor.apply(&snapshot)).await else {
         return Ok(ExitCode::SUCCESS);
     };
-    applied.context("a customer's vhost cannot be used")?;
+    if !settings.home.is_cluster() {
+        applied.context("a customer's vhost cannot be used")?;
+    }
     let delivering = alerts.map(|alerts| {
         let work = work.clone();
         tokio::spawn(async move { alerts.deliver(work).await })
     });
-    run::watch(&settings.files, &mut supervisor, &unready, &stop, None).await;
+    run::watch((snapshots, reloads), &mut supervisor, &unready, &stop, None).await;
     work.cancel();
     run::drain(supervisor, delivering).await;
     Ok(ExitCode::SUCCESS)

@@ -1,12 +1,14 @@
-//! Where a customer's messages move: within the process, or in a vhost of a RabbitMQ.
+//! Where a customer's messages move: within the process, or in a vhost of a RabbitMQ, straight or through a front door.
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use kinetic_api::plan::TopologyPlan;
+use kinetic_api::{plan::TopologyPlan, resources::Customer};
 use kinetic_bus::{Admin, AmqpConfig, Bus, BusError, Retention};
 use tracing::{info, warn};
 use url::Url;
+
+use super::doors::Doors;
 
 /// How long a start waits for the broker before it goes on without: it is reconnected to for ever.
 const FIRST_CONNECTION: Duration = Duration::from_secs(10);
@@ -18,6 +20,8 @@ pub(crate) enum Broker {
     Local,
     /// A RabbitMQ.
     Amqp(Box<RabbitMq>),
+    /// RabbitMQs behind front doors.
+    Doors(Doors),
 }
 
 /// A RabbitMQ, and as whom to come.
@@ -67,13 +71,15 @@ impl Broker {
         self
     }
 
-    /// The way to a vhost. With an administrator the vhost is made; without one it must exist, or the error says how to make it. A broker
+    /// The way to a customer's vhost. With an administrator the vhost is made; without one it must exist, or the error says how to make it. A broker
     /// that is away is waited for in the background.
-    pub(crate) async fn vhost(&self, vhost: &str) -> Result<Bus, BusError> {
+    pub(crate) async fn vhost(&self, customer: &Customer) -> anyhow::Result<Bus> {
         let RabbitMq { uri, user, admin, role, checks } = match self {
             Self::Local => return Ok(Bus::local()),
+            Self::Doors(doors) => return doors.bus(customer),
             Self::Amqp(broker) => &**broker,
         };
+        let vhost = &*customer.vhost();
         if let Some(admin) = admin {
             admin.create_vhost(vhost).await?;
             admin.grant(vhost, user).await?;
@@ -91,7 +97,7 @@ impl Broker {
             Err(error @ BusError::Unreachable { .. }) => {
                 warn!(vhost, %error, "going on; it is tried again for ever");
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         Ok(bus)
     }

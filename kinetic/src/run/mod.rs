@@ -10,6 +10,7 @@ mod args;
 mod audience;
 pub(crate) mod broker;
 mod collectd;
+pub(crate) mod doors;
 mod intake;
 mod once;
 pub(crate) mod progress;
@@ -18,7 +19,6 @@ pub(crate) mod vhosts;
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -27,9 +27,13 @@ use std::{
 use anyhow::{Context, bail};
 use kinetic_alert::{AlertConfig, AlertService, Clock};
 use kinetic_analyzer::service::{Metrics, Mode};
-use kinetic_resources::Reload;
+use kinetic_resources::{Reload, Snapshot};
 use prometheus_client::registry::Registry;
-use tokio::{task::JoinHandle, time};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -131,7 +135,8 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let incidents = tokio::spawn(progress::incidents(alerts.events(), work.clone()));
     info!(intakes = %intakes, data = %args.data.display(), "kinetic is running");
     progress::started(&snapshot, &intakes, &args);
-    watch(&args.files, &mut supervisor, &unready, &stop, Some(Progress::default())).await;
+    let resources = kinetic_resources::watch(&args.files);
+    watch(resources, &mut supervisor, &unready, &stop, Some(Progress::default())).await;
     intakes.stop().await;
     if let Some(taking) = taking {
         let _ = time::timeout(GRACE, taking).await;
@@ -182,15 +187,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// … and while something is not ready.
 const LOOK_SOON: Duration = Duration::from_millis(50);
 
+/// Resources as they change, and what changed.
+pub(crate) type Followed = (watch::Receiver<Arc<Snapshot>>, mpsc::Receiver<Reload>);
+
 /// Applies edits until stopped, and tells how things stand.
 pub(crate) async fn watch(
-    files: &[PathBuf],
+    (mut snapshots, mut reloads): Followed,
     supervisor: &mut Supervisor,
     unready: &Unready,
     stop: &CancellationToken,
     mut progress: Option<Progress>,
 ) {
-    let (mut snapshots, mut reloads) = kinetic_resources::watch(files);
     let mut pause = Duration::ZERO;
     loop {
         tokio::select! {

@@ -15,7 +15,7 @@ use kinetic_analyzer::{
     service::{self, Analyzer, AnalyzerConfig, Metrics, Mode, Report, Status},
 };
 use kinetic_api::plan::{AlertPlan, TopologyPlan};
-use kinetic_bus::{Bus, BusError, ConnectionState};
+use kinetic_bus::{Bus, ConnectionState};
 use kinetic_resources::Snapshot;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -102,7 +102,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// A customer's vhost that is not there, or not ours to use. Everything else goes on.
-    pub(crate) async fn apply(&mut self, snapshot: &Snapshot) -> Result<(), BusError> {
+    pub(crate) async fn apply(&mut self, snapshot: &Snapshot) -> anyhow::Result<()> {
         self.retire_topologies(snapshot);
         let mut failed = None;
         for customer in &snapshot.customers {
@@ -111,10 +111,14 @@ impl Supervisor {
             if self.customers.get(name).is_some_and(|known| known.vhost == vhost) {
                 continue;
             }
-            match self.parts.broker.vhost(&vhost).await {
+            match self.parts.broker.vhost(&customer.resource).await {
                 Ok(bus) => self.start_customer(name, vhost, bus, customer.resource.spec.limits.series),
                 Err(error) => {
-                    error!(customer = name, %error, "the customer's vhost cannot be used");
+                    error!(
+                        customer = name,
+                        error = format!("{error:#}"),
+                        "the customer's vhost cannot be used"
+                    );
                     failed.get_or_insert(error);
                 }
             }

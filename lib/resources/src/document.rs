@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 
 use crate::{
     definition,
-    problem::{DEFAULT_NAMESPACE, Fault, Kind, Problem, ResourceId},
+    problem::{DEFAULT_NAMESPACE, Fault, Kind, Place, Problem, ResourceId},
     schema,
     snapshot::{CustomerPlan, Snapshot},
     yaml::{Node, Value, shorten},
@@ -24,9 +24,17 @@ use crate::{
 pub(crate) struct Document {
     pub id: ResourceId,
     pub file: Arc<PathBuf>,
-    pub node: Node,
+    /// What is written there; none of what an API server keeps.
+    pub node: Option<Node>,
     /// The resource, if nothing is wrong with it.
     pub resource: Option<Resource>,
+}
+
+impl Document {
+    /// Where a field stands, or what of it is there.
+    pub fn place(&self, field: &str) -> Place {
+        Place { file: Arc::clone(&self.file), position: self.node.as_ref().map(|node| node.locate(field)) }
+    }
 }
 
 /// A resource with what the roles act on.
@@ -61,7 +69,7 @@ pub(crate) fn read(
             let mut faults = Vec::from_iter(version(&node));
             let resource = resource(&id, &node, before, &mut faults);
             problems.extend(faults.into_iter().map(|fault| fault.at(file, Some(id.clone()))));
-            documents.push(Document { id, file: Arc::clone(file), node, resource });
+            documents.push(Document { id, file: Arc::clone(file), node: Some(node), resource });
         }
     }
 }

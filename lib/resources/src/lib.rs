@@ -1,12 +1,14 @@
-//! Where resources live: files of YAML, loaded, validated and watched.
+//! Where resources live: files of YAML, or a Kubernetes API server; listed, checked against each other and watched.
 //!
 //! ```text
 //! files ─▶ yaml (trees that know their lines) ─▶ document (schema, plan, CEL rules) ─▶ references ─▶ Snapshot
 //! ```
 //!
-//! [`load()`] lists what there is with every problem at once, [`watch()`] follows the edits; editing a file is applying a resource.
+//! Files: [`load()`] lists what there is with every problem at once, [`watch()`] follows the edits; editing a file is applying a resource.
+//! An API server: [`cluster::watch()`] follows what there is, by the same receivers.
 
 mod adjust;
+pub mod cluster;
 mod definition;
 mod document;
 mod field;

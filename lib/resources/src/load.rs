@@ -6,11 +6,10 @@ use std::{
 };
 
 use crate::{
-    document::{self, Document, Resource},
-    files,
+    document, files,
     problem::{Place, Problem},
     references,
-    snapshot::{Entry, Snapshot},
+    snapshot::Snapshot,
     yaml::{Budget, parse},
 };
 
@@ -50,32 +49,11 @@ pub(crate) fn load_after(paths: &[PathBuf], before: &Snapshot) -> Result<Snapsho
     }
     problems.extend(references::check(&documents));
     if problems.is_empty() {
-        return Ok(snapshot(documents));
+        return Ok(Snapshot::of(documents));
     }
     problems.sort_by(|a, b| (&a.place, &a.field).cmp(&(&b.place, &b.field)));
     cut(&mut problems);
     Err(problems)
-}
-
-fn snapshot(documents: Vec<Document>) -> Snapshot {
-    let mut snapshot = Snapshot::default();
-    for Document { id, file, node, resource } in documents {
-        let place = Place { file, position: Some(node.position) };
-        match resource {
-            Some(Resource::Customer(resource, plan)) => {
-                snapshot.customers.push(Entry { id, place, resource, plan });
-            }
-            Some(Resource::Topology(resource, plan)) => {
-                snapshot.topologies.push(Entry { id, place, resource, plan });
-            }
-            Some(Resource::Alert(resource, plan)) => {
-                snapshot.alerts.push(Entry { id, place, resource, plan });
-            }
-            None => {}
-        }
-    }
-    snapshot.sort();
-    snapshot
 }
 
 fn nothing_there(path: &Path) -> Problem {

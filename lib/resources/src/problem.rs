@@ -75,7 +75,7 @@ impl Position {
 /// Where something stands: a file, and a place in it where one is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
-    /// The file or folder, as it was named.
+    /// The file or folder, as it was named; of what an API server keeps, its path there.
     pub file: Arc<PathBuf>,
     /// The place in it.
     pub position: Option<Position>,

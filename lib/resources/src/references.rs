@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use kinetic_api::{
+    plan,
     resources::{Alert, Customer, Topology},
     suggest::{closest, list},
 };
 
 use crate::{
     document::{Document, Resource},
-    problem::{Fault, Kind, Place, Position, Problem, ResourceId},
+    problem::{Kind, Problem, ResourceId},
 };
 
 /// Everything that does not fit together. What names a resource that is there, but broken, is not blamed for it.
@@ -32,7 +33,7 @@ pub(crate) fn check(documents: &[Document]) -> Vec<Problem> {
         match &document.resource {
             Some(Resource::Customer(_, plan)) => {
                 if let Some(first) = vhosts.insert(&plan.vhost, document) {
-                    faults.push(vhost_taken(document, first, &plan.vhost));
+                    faults.push(vhost_taken(first, &plan.vhost));
                 }
             }
             Some(Resource::Topology(topology, _)) => {
@@ -43,42 +44,34 @@ pub(crate) fn check(documents: &[Document]) -> Vec<Problem> {
                 };
                 let count = topologies.entry(customer.clone()).or_default();
                 *count += 1;
-                faults.extend(index.topology(document, topology, &customer, *count));
+                faults.extend(index.topology(topology, &customer, *count));
             }
-            Some(Resource::Alert(alert, _)) => faults.extend(index.alert(document, alert)),
+            Some(Resource::Alert(alert, _)) => faults.extend(index.alert(&document.id, alert)),
             None => {}
         }
-        problems.extend(faults.into_iter().map(|fault| fault.at(&document.file, Some(document.id.clone()))));
+        problems.extend(faults.into_iter().map(|fault| at(document, fault)));
     }
     problems
 }
 
+/// What is wrong in a document, with its place.
+fn at(document: &Document, fault: plan::Problem) -> Problem {
+    let plan::Problem { field, message, fix } = fault;
+    Problem { place: document.place(&field), resource: Some(document.id.clone()), field, message, fix }
+}
+
 fn duplicate(document: &Document, first: &Document) -> Problem {
     let field = "metadata.name";
-    let fault = Fault {
-        position: document.node.locate(field),
-        field: field.into(),
-        message: format!("there is another {}, at {}", document.id, place(first, first.node.locate(field))),
-        fix: "rename or remove one of the two".into(),
-    };
-    fault.at(&document.file, Some(document.id.clone()))
+    let message = format!("there is another {}, at {}", document.id, first.place(field));
+    at(document, plan::Problem::new(field, message, "rename or remove one of the two"))
 }
 
-fn vhost_taken(document: &Document, first: &Document, vhost: &str) -> Fault {
-    Fault {
-        position: document.node.locate("metadata.name"),
-        field: "metadata.name".into(),
-        message: format!(
-            "the vhost {vhost} belongs to the Customer of {}",
-            place(first, first.node.position)
-        ),
-        fix: "choose another name, region or provider: a vhost has one Customer, whatever the namespace"
-            .into(),
-    }
-}
-
-fn place(document: &Document, position: Position) -> Place {
-    Place { file: document.file.clone(), position: Some(position) }
+fn vhost_taken(first: &Document, vhost: &str) -> plan::Problem {
+    plan::Problem::new(
+        "metadata.name",
+        format!("the vhost {vhost} belongs to the Customer of {}", first.place("")),
+        "choose another name, region or provider: a vhost has one Customer, whatever the namespace",
+    )
 }
 
 /// The first document of each name.
@@ -90,19 +83,18 @@ struct Index<'a> {
 impl Index<'_> {
     /// A name that should be one of some names.
     fn unknown<'n>(
-        document: &Document,
-        field: String,
+        field: &str,
         message: String,
         name: &str,
         known: impl Iterator<Item = &'n str> + Clone,
-    ) -> Fault {
+    ) -> plan::Problem {
         let all: Vec<_> = known.clone().collect();
         let fix = match (closest(name, known), all.as_slice()) {
             (Some(close), _) => format!("did you mean {close}?"),
             (None, []) => "add it".to_owned(),
             (None, all) => format!("add it, or use one of: {}", list(all)),
         };
-        Fault { position: document.node.locate(&field), field, message, fix }
+        plan::Problem::new(field, message, fix)
     }
 
     fn names<'i>(&'i self, kind: Kind, namespace: &'i str) -> impl Iterator<Item = &'i str> + Clone {
@@ -110,33 +102,23 @@ impl Index<'_> {
         self.documents.keys().filter(fits).map(|id| id.name.as_str())
     }
 
-    fn topology(
-        &self,
-        document: &Document,
-        topology: &Topology,
-        customer: &ResourceId,
-        count: u32,
-    ) -> Vec<Fault> {
+    fn topology(&self, topology: &Topology, customer: &ResourceId, count: u32) -> Vec<plan::Problem> {
         let Some(found) = self.documents.get(customer) else {
             let known = self.names(Kind::Customer, &customer.namespace);
             let message = format!("there is no {customer}");
-            return vec![Self::unknown(document, "spec.customer".into(), message, &customer.name, known)];
+            return vec![Self::unknown("spec.customer", message, &customer.name, known)];
         };
         let Some(Resource::Customer(Customer { spec, .. }, _)) = &found.resource else { return Vec::new() };
         let mut faults = Vec::new();
         if count > spec.limits.topologies {
-            faults.push(Fault {
-                position: document.node.locate("spec.customer"),
-                field: "spec.customer".into(),
-                message: format!(
+            faults.push(plan::Problem::new(
+                "spec.customer",
+                format!(
                     "this is Topology number {count} of {customer}, and {} is its limit",
                     spec.limits.topologies
                 ),
-                fix: format!(
-                    "raise its spec.limits.topologies ({})",
-                    place(found, found.node.locate("spec.limits.topologies"))
-                ),
-            });
+                format!("raise its spec.limits.topologies ({})", found.place("spec.limits.topologies")),
+            ));
         }
         if !spec.clients.is_empty() {
             let profiles = || spec.clients.iter().map(|client| &*client.profile);
@@ -146,20 +128,20 @@ impl Index<'_> {
                 {
                     let field = format!("spec.sources[{s}].profiles[{p}]");
                     let message = format!("no client of {customer} has the profile `{profile}`");
-                    faults.push(Self::unknown(document, field, message, profile, profiles()));
+                    faults.push(Self::unknown(&field, message, profile, profiles()));
                 }
             }
         }
         faults
     }
 
-    fn alert(&self, document: &Document, alert: &Alert) -> Vec<Fault> {
-        let namespace = document.id.namespace.clone();
+    fn alert(&self, alert_id: &ResourceId, alert: &Alert) -> Vec<plan::Problem> {
+        let namespace = alert_id.namespace.clone();
         let id = ResourceId { kind: Kind::Topology, name: alert.spec.topology.to_string(), namespace };
         let Some(found) = self.documents.get(&id) else {
             let known = self.names(Kind::Topology, &id.namespace);
             let message = format!("there is no {id}");
-            return vec![Self::unknown(document, "spec.topology".into(), message, &id.name, known)];
+            return vec![Self::unknown("spec.topology", message, &id.name, known)];
         };
         let Some(Resource::Topology(Topology { spec, .. }, _)) = &found.resource else { return Vec::new() };
         let matches = &alert.spec.matches;
@@ -168,7 +150,7 @@ impl Index<'_> {
             for (n, name) in names.iter().enumerate().filter(|(_, name)| !known.contains(&&***name)) {
                 let field = format!("spec.match.{list}[{n}]");
                 let message = format!("{id} has no {what} `{name}`");
-                faults.push(Self::unknown(document, field, message, name, known.iter().copied()));
+                faults.push(Self::unknown(&field, message, name, known.iter().copied()));
             }
         };
         each("analytics", "analytic", &matches.analytics, spec.analytics.iter().map(|a| &*a.name).collect());

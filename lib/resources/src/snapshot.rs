@@ -6,7 +6,10 @@ use kinetic_api::{
 };
 use serde_json::Value as Json;
 
-use crate::problem::{Kind, Place, ResourceId};
+use crate::{
+    document::{Document, Resource},
+    problem::{Kind, Place, ResourceId},
+};
 
 /// All resources, sorted by namespace and name. Every reference between them holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,7 +85,30 @@ impl Snapshot {
         }
     }
 
-    pub(crate) fn sort(&mut self) {
+    /// Of all documents that are whole.
+    pub(crate) fn of(documents: Vec<Document>) -> Self {
+        let mut snapshot = Self::default();
+        for document in documents {
+            let place = document.place("");
+            let id = document.id;
+            match document.resource {
+                Some(Resource::Customer(resource, plan)) => {
+                    snapshot.customers.push(Entry { id, place, resource, plan });
+                }
+                Some(Resource::Topology(resource, plan)) => {
+                    snapshot.topologies.push(Entry { id, place, resource, plan });
+                }
+                Some(Resource::Alert(resource, plan)) => {
+                    snapshot.alerts.push(Entry { id, place, resource, plan });
+                }
+                None => {}
+            }
+        }
+        snapshot.sort();
+        snapshot
+    }
+
+    fn sort(&mut self) {
         self.customers.sort_by(|a, b| a.id.cmp(&b.id));
         self.topologies.sort_by(|a, b| a.id.cmp(&b.id));
         self.alerts.sort_by(|a, b| a.id.cmp(&b.id));

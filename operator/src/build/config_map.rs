@@ -85,7 +85,7 @@ fn customer(customer: &Customer) -> Value {
     })
 }
 
-pub(super) fn topology(topology: &Topology) -> Value {
+fn topology(topology: &Topology) -> Value {
     json!({
         "apiVersion": "kinetic.dev/v1alpha1",
         "kind": "Topology",

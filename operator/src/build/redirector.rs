@@ -1,11 +1,10 @@
 //! A placement's front door: Deployment, Service, configuration, certificate.
 
 use k8s_openapi::{
-    ByteString,
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
-            ConfigMap, ConfigMapVolumeSource, PodSpec, PodTemplateSpec, ResourceRequirements, Secret,
+            ConfigMap, ConfigMapVolumeSource, PodSpec, PodTemplateSpec, ResourceRequirements,
             SecretVolumeSource, Service, ServicePort, ServiceSpec, Volume,
         },
     },
@@ -14,20 +13,19 @@ use k8s_openapi::{
 use serde_json::json;
 
 use super::{
-    client_secret::tls,
     config_map::yaml,
     labels,
     pod::{TRUSTED_USER, container, mounted, needs, pod_security, port, probe},
-    route_map,
 };
 use crate::{
     config::{AMQPS, Config, Placement},
-    leaf::Pair,
     vault::MASTER,
 };
 
 /// The component that a front door's objects are labelled with.
 pub const COMPONENT: &str = "redirector";
+/// As whom it asks the API server; the chart makes it, with the right to read Customers and Topologies.
+const SERVICE_ACCOUNT: &str = "kinetic-redirector";
 /// Where its connections are told of.
 const REGISTRY: u16 = 5680;
 const ADMIN: u16 = 8184;
@@ -45,20 +43,11 @@ pub fn names(placement: &Placement, namespace: &str) -> Vec<String> {
     inside.into_iter().chain(placement.host.clone()).collect()
 }
 
-fn metadata(config: &Config, placement: &Placement) -> ObjectMeta {
+/// The metadata of its objects.
+#[must_use]
+pub fn metadata(config: &Config, placement: &Placement) -> ObjectMeta {
     let name = placement.redirector_name();
     labels::unowned(name.clone(), &config.namespace, COMPONENT, &name)
-}
-
-/// The certificate that clients meet.
-#[must_use]
-pub fn certificate(config: &Config, placement: &Placement, pair: &Pair, trust: &str) -> Secret {
-    Secret {
-        metadata: metadata(config, placement),
-        type_: Some("kubernetes.io/tls".to_owned()),
-        data: Some::<std::collections::BTreeMap<String, ByteString>>(tls(pair, trust)),
-        ..Secret::default()
-    }
 }
 
 /// What it runs by.
@@ -76,7 +65,7 @@ pub fn config_map(config: &Config, placement: &Placement) -> ConfigMap {
             "trust": "/etc/kinetic/tls/ca.crt",
         },
         "masterKey": {"file": "/etc/kinetic/master/master.key", "version": config.master_key_version},
-        "files": ["/etc/kinetic/resources"],
+        "kubernetes": {"namespaces": config.watch_namespaces},
         "placements": [{"region": placement.region, "provider": placement.provider, "brokers": brokers}],
     });
     ConfigMap {
@@ -133,15 +122,10 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
         mounted("config", "/etc/kinetic/config"),
         mounted("tls", "/etc/kinetic/tls"),
         mounted("master", "/etc/kinetic/master"),
-        mounted("resources", "/etc/kinetic/resources"),
     ]);
     redirector.resources = Some(resources.unwrap_or_else(|| needs("100m", "64Mi", "512Mi")));
 
     let volume = |name: &str| Volume { name: name.to_owned(), ..Volume::default() };
-    let map = |volume_name: &str, map: String| Volume {
-        config_map: Some(ConfigMapVolumeSource { name: map, ..ConfigMapVolumeSource::default() }),
-        ..volume(volume_name)
-    };
     let secret = |volume_name: &str, secret: &str| Volume {
         secret: Some(SecretVolumeSource {
             secret_name: Some(secret.to_owned()),
@@ -151,17 +135,24 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
         ..volume(volume_name)
     };
     let pod = PodSpec {
-        automount_service_account_token: Some(false),
+        // It follows Customers and Topologies.
+        service_account_name: Some(SERVICE_ACCOUNT.to_owned()),
+        automount_service_account_token: Some(true),
         enable_service_links: Some(false),
         security_context: Some(pod_security(TRUSTED_USER)),
         // Connections are ended at a bounded rate.
         termination_grace_period_seconds: Some(120),
         containers: vec![redirector],
         volumes: Some(vec![
-            map("config", name.clone()),
+            Volume {
+                config_map: Some(ConfigMapVolumeSource {
+                    name: name.clone(),
+                    ..ConfigMapVolumeSource::default()
+                }),
+                ..volume("config")
+            },
             secret("tls", &name),
             secret("master", MASTER),
-            map("resources", route_map::name(placement)),
         ]),
         ..PodSpec::default()
     };

@@ -1,6 +1,6 @@
 //! An Alert: checked against its Topology; the keys that it names are the alert service's to have.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::ByteString;
 use kinetic_api::{
@@ -26,13 +26,13 @@ pub struct Referred {
     /// Its Topology.
     pub topology: Option<Topology>,
     /// What is in the Secrets that it names, by name.
-    pub secrets: BTreeMap<String, Arc<BTreeMap<String, ByteString>>>,
+    pub secrets: BTreeMap<String, BTreeMap<String, ByteString>>,
 }
 
 /// Says of an Alert whether it can do what it should; says when to look again.
 pub async fn reconcile(alert: &Alert, context: &Context) -> Result<Duration, Failure> {
     if paused(alert) || alert.metadata.deletion_timestamp.is_some() {
-        context.routes.notify_one();
+        context.keys.notify_one();
         return Ok(AGAIN);
     }
     let referred = dereference(alert, context).await?;
@@ -48,7 +48,7 @@ pub async fn reconcile(alert: &Alert, context: &Context) -> Result<Duration, Fai
     let status =
         AlertStatus { state: if alert.spec.active { said } else { Some(AlertState::Inactive) }, conditions };
     if apply::status(&context.client, alert, before, &status).await? == apply::Applied::Written {
-        context.routes.notify_one();
+        context.keys.notify_one();
     }
     tell(
         context,
@@ -150,7 +150,7 @@ mod tests {
             "url": "https://x.example", "signingSecretRef": {"name": "hook-secret", "key": "key"}}}]});
         let there = Referred { topology: Some(web()), ..Referred::default() };
         let data = BTreeMap::from([("key".to_owned(), ByteString(b"secret".to_vec()))]);
-        let secrets = BTreeMap::from([("hook-secret".to_owned(), Arc::new(data))]);
+        let secrets = BTreeMap::from([("hook-secret".to_owned(), data)]);
         let with_secret = Referred { secrets, ..there.clone() };
         for (spec, referred, reason) in [
             (json!({"match": {"analytics": ["slow"]}}), &there, "Accepted"),

@@ -39,7 +39,10 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
     let referred = dereference(topology, context).await?;
     let verdicts = match validate(topology, &referred, &context.config) {
         // What runs goes on running as it is: a mistake in an edit stops nothing.
-        Err(verdict) => vec![*verdict],
+        Err(verdict) => {
+            objects::renew(topology, context).await?;
+            vec![*verdict]
+        }
         Ok((of, plan)) => {
             let streams = streams(&of, &plan, context).await;
             // Without its streams an analyzer would have nothing to read, and may declare nothing.
@@ -76,9 +79,7 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
         analytics: before.map(|status| status.analytics.clone()).unwrap_or_default(),
         conditions,
     };
-    if apply::status(&context.client, topology, before, &status).await? == apply::Applied::Written {
-        context.routes.notify_one();
-    }
+    apply::status(&context.client, topology, before, &status).await?;
     tell(
         context,
         topology,

@@ -1,7 +1,7 @@
 //! A real API server and a real RabbitMQ, and operators that run against them.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -10,6 +10,8 @@ use k8s_openapi::{
 };
 use kinetic_api::resources::{Alert, Customer, Topology, condition::Condition, definitions};
 use kinetic_operator::{
+    client::{Patient, client},
+    config::Config,
     metrics::Metrics,
     run::{Operator, RunError},
 };
@@ -17,13 +19,17 @@ use kinetic_tests::kubernetes::{Kubernetes, User};
 use kube::{
     Api, Client,
     api::{ListParams, Patch, PatchParams, PostParams},
+    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::site::{OWN, broker, config};
+use crate::{
+    faults::Faults,
+    site::{OWN, broker, config},
+};
 
 /// Generous: a loaded machine is slow, a wrong operator stays wrong.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,8 +44,8 @@ pub struct Cluster {
 impl Cluster {
     pub async fn start() -> Self {
         let kubernetes = Kubernetes::start();
-        let client = connect(&kubernetes.kubeconfig(User::Tests)).await;
-        let its_client = connect(&kubernetes.kubeconfig(User::Operator)).await;
+        let client = connect(&kubernetes.kubeconfig()).await;
+        let its_client = connect(&kubernetes.kubeconfig_of(User::Operator)).await;
         for name in [OWN, "shops"] {
             let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
             made(&client, &namespace).await;
@@ -96,7 +102,37 @@ impl Cluster {
         me: &str,
         stop: &CancellationToken,
     ) -> (JoinHandle<Result<(), RunError>>, Metrics) {
-        let (config, folder) = config(&broker(), "c-real");
+        self.operator_in("c-real", |_| (), me, stop)
+    }
+
+    /// Runs an operator over a bad way to the API server; one that has ended is started again, as the kubelet would.
+    pub async fn supervised(
+        kubeconfig: PathBuf,
+        region: &'static str,
+        faults: Faults,
+        stop: CancellationToken,
+    ) {
+        let (config, _folder) = config(&broker(), region);
+        while !stop.is_cancelled() {
+            let builder = ClientBuilder::try_from(found(&kubeconfig).await).unwrap();
+            let client = builder.with_layer(&faults).with_layer(&Patient).build();
+            let operator =
+                Operator::new(client, config.clone(), "faulty".to_owned(), Metrics::default()).unwrap();
+            let ended = operator.run(stop.clone()).await;
+            eprintln!("the operator has ended: {ended:?}");
+        }
+    }
+
+    /// Runs an operator for a region of its own, with a configuration of its own.
+    pub fn operator_in(
+        &self,
+        region: &str,
+        change: impl FnOnce(&mut Config),
+        me: &str,
+        stop: &CancellationToken,
+    ) -> (JoinHandle<Result<(), RunError>>, Metrics) {
+        let (mut config, folder) = config(&broker(), region);
+        change(&mut config);
         let metrics = Metrics::default();
         let operator =
             Operator::new(self.its_client.clone(), config, me.to_owned(), metrics.clone()).unwrap();
@@ -107,9 +143,12 @@ impl Cluster {
 
 /// A client as a kubeconfig says.
 pub async fn connect(kubeconfig: &Path) -> Client {
+    client(found(kubeconfig).await).unwrap()
+}
+
+async fn found(kubeconfig: &Path) -> kube::Config {
     let read = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
-    Client::try_from(config).unwrap()
+    kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap()
 }
 
 pub fn acme() -> Value {

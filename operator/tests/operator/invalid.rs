@@ -1,83 +1,79 @@
-//! What the definitions' schemas and rules refuse.
+//! What the definitions' schemas and rules refuse: the table that files are held against too.
+
+use std::collections::BTreeMap;
 
 use kinetic_api::resources::{Alert, Customer, Topology};
 use kube::api::DeleteParams;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::Value;
 
-use crate::cluster::{Cluster, acme, analytic, checkout, web};
+use crate::cluster::Cluster;
+
+const TABLE: &str = include_str!("../../../lib/api/tests/invalid.yaml");
+
+#[derive(Deserialize)]
+struct Table {
+    sound: BTreeMap<String, Value>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    kind: String,
+    change: BTreeMap<String, Value>,
+    names: String,
+    #[serde(default)]
+    later: bool,
+}
 
 /// Each is refused, with the field that the message must name.
 pub async fn invalid_resources_are_refused(cluster: &Cluster) {
-    for (kind, spec) in [("Customer", acme()), ("Topology", web()), ("Alert", checkout())] {
-        cluster.apply(kind, "good", spec).await.unwrap();
+    let Table { sound, cases } = serde_saphyr::from_str(TABLE).unwrap();
+    let name = |resource: &Value| resource["metadata"]["name"].as_str().unwrap().to_owned();
+    for (kind, resource) in &sound {
+        cluster.apply(kind, &name(resource), resource["spec"].clone()).await.unwrap();
     }
-    let with = |mut spec: Value, field: &str, value: Value| {
-        *spec.pointer_mut(field).unwrap_or_else(|| panic!("{field}")) = value;
-        spec
-    };
-    let more = |mut spec: Value, field: &str, value: Value| {
-        spec[field] = value;
-        spec
-    };
-    let in_analytic = |field: &str, value: Value| with(web(), "/analytics/0", more(analytic(), field, value));
-    let in_source = |field: &str, value: Value| {
-        with(web(), "/sources/0", more(json!({"name": "pages", "type": "statsd"}), field, value))
-    };
-    let hook = |webhook: Value| with(checkout(), "/receivers/0", json!({"name": "hook", "webhook": webhook}));
-    let cases = [
-        ("Customer", "good", with(acme(), "/region", json!("elsewhere")), "region"),
-        ("Customer", "good", with(acme(), "/provider", json!("gcp")), "provider"),
-        ("Customer", "new", with(acme(), "/region", json!("US West")), "region"),
-        ("Customer", "new", more(acme(), "limits", json!({"connections": 0})), "connections"),
-        ("Customer", "new", more(acme(), "limits", json!({"retention": "much"})), "retention"),
-        ("Customer", "new", more(acme(), "deletionPolicy", json!("Keep")), "deletionPolicy"),
-        ("Customer", "new", more(acme(), "contact", json!([])), "contact"),
-        ("Customer", "new", with(acme(), "/clients/0/name", json!("-web")), "name"),
-        ("Customer", "new", with(acme(), "/clients/0", json!({"name": "web"})), "profile"),
-        (
-            "Customer",
-            "new",
-            with(acme(), "/clients", json!([{"name": "a", "profile": "a"}, {"name": "a", "profile": "b"}])),
-            "clients",
-        ),
-        ("Customer", "dotted.name", acme(), "metadata.name"),
-        ("Customer", "a-name-of-more-than-forty-characters-is-too-long", acme(), "metadata.name"),
-        ("Topology", "good", with(web(), "/customer", json!("other")), "customer"),
-        ("Topology", "new", with(web(), "/sources", json!([])), "sources"),
-        ("Topology", "new", in_source("type", json!("syslog")), "type"),
-        ("Topology", "new", in_source("interval", json!("10 seconds")), "interval"),
-        ("Topology", "new", in_source("origin", json!({"header": "a", "tag": "b"})), "origin"),
-        ("Topology", "new", in_analytic("source", json!("hosts")), "source"),
-        ("Topology", "new", in_analytic("statistic", json!("median")), "statistic"),
-        ("Topology", "new", in_analytic("threshold", json!({"above": 1})), "analytics"),
-        ("Topology", "new", in_analytic("cluster", Value::Null), "analytics"),
-        ("Topology", "new", in_analytic("cluster", json!({"deviation": 0})), "deviation"),
-        ("Topology", "new", in_analytic("cluster", json!({"minFeeds": 2})), "minFeeds"),
-        ("Topology", "new", in_analytic("persistence", json!({"windows": 3, "of": 2})), "windows"),
-        ("Topology", "new", more(web(), "analyzer", json!({"partitions": 65})), "partitions"),
-        ("Alert", "good", with(checkout(), "/topology", json!("other")), "topology"),
-        ("Alert", "new", with(checkout(), "/receivers", json!([])), "receivers"),
-        ("Alert", "new", with(checkout(), "/receivers/0", json!({"name": "none"})), "receivers"),
-        ("Alert", "new", hook(json!({"onFailure": "Retry"})), "url"),
-        ("Alert", "new", hook(json!({"url": "https://x.example", "onFailure": "Drop"})), "onFailure"),
-        ("Alert", "new", more(checkout(), "groupBy", json!(["colour"])), "groupBy"),
-        ("Alert", "new", more(checkout(), "mute", json!([{"timeZone": "UTC", "times": ["8-9"]}])), "times"),
-        ("Alert", "new", more(checkout(), "match", json!({"minScore": -1})), "minScore"),
-    ];
-    for (kind, name, spec, field) in cases {
-        let error = cluster
-            .apply(kind, name, spec.clone())
-            .await
-            .map(|()| panic!("taken: {kind} {name} {spec}"))
-            .unwrap_err();
+    assert!(cases.len() >= 60, "{}", cases.len());
+    for Case { kind, change, names, later } in cases {
+        let mut resource = sound[&kind].clone();
+        if !later {
+            resource["metadata"]["name"] = "new".into();
+        }
+        for (pointer, value) in &change {
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            let parent = resource.pointer_mut(parent).unwrap();
+            match parent {
+                Value::Array(items) => items[field.parse::<usize>().unwrap()] = value.clone(),
+                parent => parent[field] = value.clone(),
+            }
+        }
+        let applied = cluster.apply(&kind, &name(&resource), without_nulls(resource["spec"].clone())).await;
+        let error = applied.map(|()| panic!("taken: {kind} {change:?}")).unwrap_err();
         let kube::Error::Api(status) = error else { panic!("{error}") };
         assert!(
-            status.message.contains(field),
-            "{kind} {spec}: the message does not name {field}: {}",
+            status.message.contains(&names),
+            "{kind} {change:?}: the message does not name {names}: {}",
             status.message
         );
     }
-    cluster.api::<Customer>().delete("good", &DeleteParams::default()).await.unwrap();
-    cluster.api::<Topology>().delete("good", &DeleteParams::default()).await.unwrap();
-    cluster.api::<Alert>().delete("good", &DeleteParams::default()).await.unwrap();
+    for (kind, resource) in &sound {
+        let (name, parameters) = (name(resource), DeleteParams::default());
+        match kind.as_str() {
+            "Customer" => drop(cluster.api::<Customer>().delete(&name, &parameters).await.unwrap()),
+            "Topology" => drop(cluster.api::<Topology>().delete(&name, &parameters).await.unwrap()),
+            _ => drop(cluster.api::<Alert>().delete(&name, &parameters).await.unwrap()),
+        }
+    }
+}
+
+/// What a change takes out.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(_, value)| !value.is_null());
+            kept.map(|(field, value)| (field, without_nulls(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
 }

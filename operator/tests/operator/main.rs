@@ -3,11 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod api;
+mod chart;
 mod cluster;
 mod customer;
+mod faults;
+mod foreign;
 mod invalid;
+mod issuer;
+mod orders;
 mod process;
+mod rotation;
+mod rotation_cluster;
 mod scale;
 mod site;
 mod topology;
+mod uninstall;
 mod whole;
+mod world;

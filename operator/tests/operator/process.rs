@@ -24,23 +24,17 @@ pub struct Process {
 
 impl Process {
     /// This test binary once more, as nothing but an operator. `admin` is the broker's HTTP interface.
-    pub fn start(cluster: &Cluster, me: &str, region: &str, admin: &str, server: Option<&str>) -> Self {
+    pub fn start(cluster: &Cluster, me: &str, region: &str, admin: &str) -> Self {
         let (_, folder) = site::config(admin, region);
-        let kubeconfig = cluster.kubernetes.kubeconfig(User::Operator);
-        let own = folder.path().join("kubeconfig");
-        let mut text = fs::read_to_string(kubeconfig).unwrap();
-        if let Some(server) = server {
-            text = text.replace(&format!("https://127.0.0.1:{}", cluster.kubernetes.port()), server);
-        }
-        fs::write(&own, text).unwrap();
-        let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
+        let kubeconfig = cluster.kubernetes.kubeconfig_of(User::Operator);
+        fs::copy(kubeconfig, folder.path().join("kubeconfig")).unwrap();
         let child = Command::new(env::current_exe().unwrap())
             .args(["--ignored", "--exact", "process::operator", "--nocapture"])
             .env("KINETIC_TEST_FOLDER", folder.path())
             .env("KINETIC_TEST_INSTANCE", me)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         Self { child, _folder: folder }
@@ -60,11 +54,6 @@ impl Process {
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: f64 = fields[11..13].iter().map(|field| field.parse::<f64>().unwrap()).sum();
         (megabytes("VmRSS:"), megabytes("VmHWM:"), ticks / 100.0)
-    }
-
-    /// Whether it runs still.
-    pub fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
     }
 }
 

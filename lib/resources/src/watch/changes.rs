@@ -20,7 +20,7 @@ pub struct Changes {
 
 impl Changes {
     /// What is different in `new`; where a resource is written does not matter.
-    pub(super) fn between(old: &Snapshot, new: &Snapshot) -> Self {
+    pub(crate) fn between(old: &Snapshot, new: &Snapshot) -> Self {
         let mut changes = Self::default();
         changes.add(&old.customers, &new.customers);
         changes.add(&old.topologies, &new.topologies);

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_millis(750);
 /// How often the file system is asked, in case that its events do not come.
 const POLL: Duration = Duration::from_secs(1);
 /// So many reports wait for a reader that is slow.
-const MAX_REPORTS: usize = 64;
+pub(crate) const MAX_REPORTS: usize = 64;
 
 /// What came of an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +199,7 @@ fn wait(woken: &Receiver<Wake>) -> Wake {
     strongest
 }
 
-fn tell(reports: &mpsc::Sender<Reload>, reload: Reload) {
+pub(crate) fn tell(reports: &mpsc::Sender<Reload>, reload: Reload) {
     if let Err(mpsc::error::TrySendError::Full(_)) = reports.try_send(reload) {
         warn!("reports of edits are not read: one was dropped");
     }

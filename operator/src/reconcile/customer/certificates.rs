@@ -1,30 +1,35 @@
 //! The certificates of a Customer's client classes, a Secret each.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kinetic_api::resources::{
     Customer,
     customer::{Client, ClientStatus},
 };
-use kinetic_pki::Subject;
+use kinetic_pki::{Subject, rotation::Stage};
 use kube::ResourceExt;
 
 use crate::{
     apply::{ApplyError, prune},
     build::{
-        client_secret::{COMPONENT, ClientOf, client_secret, name},
-        labels::Owned,
+        certificate::Certificate,
+        client_files::{COMPONENT, ClientOf, client_files, name},
+        labels::{Owned, owned},
     },
-    certificate::keep as keep_certificate,
+    certify::{Certified, Slot, certify},
     condition::Verdict,
     context::{Context, Failure},
     leaf::Wanted,
+    reconcile::SOON,
     vault::Material,
 };
 
 const KIND: &str = "CertificatesReady";
+
+/// The shortest lifetime, and the latest renewal, that cert-manager takes.
+const SHORTEST: (Duration, Duration) = (Duration::from_hours(1), Duration::from_mins(5));
 
 /// What became of them.
 pub(super) struct Certificates {
@@ -44,7 +49,13 @@ pub(super) async fn none(customer: &Customer, context: &Context) -> Result<Certi
 /// Deletes the Secrets of classes that are no more.
 async fn withdraw(customer: &Customer, keep: &BTreeSet<String>, context: &Context) -> Result<(), Failure> {
     let Some(owner) = Owned::by(customer) else { return Ok(()) };
-    Ok(prune::<Secret>(context, &owner, COMPONENT, &customer.name_any(), keep).await?)
+    let name = customer.name_any();
+    prune::<Secret>(context, &owner, COMPONENT, &name, keep).await?;
+    if context.config.issuer.is_some() {
+        prune::<Certificate>(context, &owner, COMPONENT, &name, keep).await?;
+        prune::<ConfigMap>(context, &owner, COMPONENT, &name, keep).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn certificates(
@@ -67,37 +78,38 @@ pub(super) async fn certificates(
     for client in certified {
         let secret_name = name(&customer.name_any(), &client.name);
         keep.insert(secret_name.clone());
-        let wanted = match wanted(customer, client) {
+        let wanted = match wanted(customer, client, context.config.issuer.is_some()) {
             Ok(wanted) => wanted,
             Err(problem) => {
                 problems.push(("InvalidLifetime", problem));
                 continue;
             }
         };
-        let of = client_of(customer, client, context);
-        match keep_certificate(context, material, &wanted, |pair| {
-            client_secret(&of, pair, &material.trust, &owner)
-        })
-        .await
-        {
-            Ok(kept) => {
-                renewals.push(kept.renewed_at);
+        let files = client_files(&client_of(customer, client, context));
+        let metadata = owned(secret_name.clone(), COMPONENT, &customer.name_any(), &owner);
+        match certify(Slot { metadata, wanted, files }, context).await {
+            Ok(Certified::Awaited(problem)) => {
+                problems.push(("AwaitingIssuer", problem));
+                renewals.extend((context.clock)().checked_add(SOON));
+            }
+            Ok(Certified::Held(pair)) => {
+                renewals.push(pair.renewed_at);
                 clients.push(ClientStatus {
                     name: client.name.to_string(),
                     secret_name,
-                    serial: kept.serial.to_string(),
-                    not_after: kept.not_after.to_string(),
+                    serial: pair.serial.to_string(),
+                    not_after: pair.not_after.to_string(),
                 });
             }
             Err(Failure::Apply(error @ ApplyError::Taken { .. })) => {
                 problems.push(("SecretTaken", error.to_string()));
             }
-            Err(error) => return Err(error),
+            Err(failure) => return Err(failure),
         }
     }
     withdraw(customer, &keep, context).await?;
     let verdict = match problems.first() {
-        None => Verdict::good(KIND, "Issued", format!("{} certificate(s) are in place", clients.len())),
+        None => issued(clients.len(), material),
         Some((reason, _)) => {
             let all: Vec<_> = problems.iter().map(|(_, problem)| problem.as_str()).collect();
             Verdict::bad(KIND, reason, all.join("; "))
@@ -106,7 +118,27 @@ pub(super) async fn certificates(
     Ok(Certificates { clients, next_renewal: renewals.into_iter().min(), verdict })
 }
 
-fn wanted(customer: &Customer, client: &Client) -> Result<Wanted, String> {
+/// All is in place; and what those do who have copied it, while the authority is replaced.
+fn issued(count: usize, material: &Material) -> Verdict {
+    let ring = material.authority.as_ref().map(|own| &own.ring);
+    let (reason, more) = match ring.map_or(Stage::Settled, |ring| ring.authorities.stage()) {
+        Stage::Settled => ("Issued", String::new()),
+        Stage::Trusted => (
+            "NewAuthorityTrusted",
+            "; the authority is being replaced (1 of 3): a new one is trusted besides: whoever keeps a copy of ca.crt fetches it anew now".to_owned(),
+        ),
+        Stage::Used => (
+            "NewAuthorityUsed",
+            format!(
+                "; the authority is being replaced (2 of 3): the new one issues: whoever keeps copies fetches tls.crt, tls.key and ca.crt anew{}",
+                ring.and_then(|ring| ring.unseen_until).map(|until| format!(" before {until}")).unwrap_or_default()
+            ),
+        ),
+    };
+    Verdict::good(KIND, reason, format!("{count} certificate(s) are in place{more}"))
+}
+
+fn wanted(customer: &Customer, client: &Client, foreign: bool) -> Result<Wanted, String> {
     let customer = customer.name_any().parse().map_err(|error| format!("metadata.name: {error}"))?;
     let mut wanted = Wanted::new(Subject::Client { customer, client: client.name.clone() });
     if let Some(certificate) = &client.certificate {
@@ -115,6 +147,12 @@ fn wanted(customer: &Customer, client: &Client) -> Result<Wanted, String> {
             return Err(format!(
                 "clients[{}].certificate: renewBefore ({}) must be shorter than lifetime ({}); a third of it is usual",
                 client.name, certificate.renew_before, certificate.lifetime
+            ));
+        }
+        if foreign && (wanted.lifetime < SHORTEST.0 || wanted.renew_before < SHORTEST.1) {
+            return Err(format!(
+                "clients[{}].certificate: cert-manager issues for an hour at least, and renews five minutes before the end at the latest: lengthen lifetime ({}) or renewBefore ({})",
+                client.name, certificate.lifetime, certificate.renew_before
             ));
         }
     }
