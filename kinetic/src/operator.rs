@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use kinetic_api::duration::Duration;
 use kinetic_operator::{
+    client::client,
     config::Config,
     metrics::Metrics,
     run::Operator,
@@ -51,7 +52,8 @@ pub(crate) struct OperatorArgs {
 /// Runs until stopped, or until another instance acts.
 pub(crate) async fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
     let config = Config::read(&args.config)?;
-    let client = kube::Client::try_default().await.context(
+    let found = kube::Config::infer().await.map_err(anyhow::Error::from);
+    let client = found.and_then(|config| Ok(client(config)?)).context(
         "there is no API server to work with: run in a pod with a service account, or set KUBECONFIG",
     )?;
     let instance = if let Some(instance) = args.instance {

@@ -5,6 +5,7 @@
 //! [`control`] what analyzers are asked, [`names`] how things are called on a broker,
 //! [`observed`] what an analyzer tells of the series that it sees.
 
+pub mod address;
 pub mod anomaly;
 pub mod control;
 pub mod duration;

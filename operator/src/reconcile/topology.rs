@@ -26,6 +26,7 @@ use crate::{
     build::{config_map::COMPONENT, labels::query, pod::TopologyOf, stateful_set},
     condition::{self, Verdict},
     context::{Context, Failure},
+    known::Key,
 };
 
 /// Brings a Topology to where it should be; says when to look again.
@@ -48,7 +49,11 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
         Ok((of, plan)) => {
             let streams = streams(&of, &plan, context).await;
             // Without its streams an analyzer would have nothing to read, and may declare nothing.
-            if streams.good { vec![streams, objects::apply_all(&of, context).await?] } else { vec![streams] }
+            if streams.good {
+                vec![streams, Box::pin(objects::apply_all(&of, context)).await?]
+            } else {
+                vec![streams]
+            }
         }
     };
     let analyzers = analyzers(topology, context).await?;
@@ -157,17 +162,23 @@ async fn streams(of: &TopologyOf, plan: &TopologyPlan, context: &Context) -> Ver
 
 /// How many pods are ready, as each `StatefulSet` says.
 async fn analyzers(topology: &Topology, context: &Context) -> Result<AnalyzersStatus, Failure> {
-    let api =
-        Api::<StatefulSet>::namespaced(context.client.clone(), &topology.namespace().unwrap_or_default());
+    let namespace = topology.namespace().unwrap_or_default();
+    let api = Api::<StatefulSet>::namespaced(context.client.clone(), &namespace);
     let mut ready = 0;
     // One by one: a list by label would have the server look at all of the namespace's.
     for partition in 0..topology.spec.analyzer.partitions {
         let Ok(partition) = u8::try_from(partition) else { break };
-        let set = api.get_opt(&stateful_set::name(&topology.name_any(), partition)).await?;
-        ready += set.and_then(|set| set.status?.ready_replicas).unwrap_or_default();
+        let name = stateful_set::name(&topology.name_any(), partition);
+        let key = Key::new::<StatefulSet>(&namespace, &name);
+        ready += match context.known.memo(&key).and_then(|memo| memo.ready) {
+            Some(ready) => ready,
+            None if context.known.absent(&key) => 0,
+            None => {
+                let set = api.get_opt(&name).await?;
+                let ready = set.and_then(|set| set.status?.ready_replicas).unwrap_or_default();
+                u32::try_from(ready).unwrap_or_default()
+            }
+        };
     }
-    Ok(AnalyzersStatus {
-        ready: u32::try_from(ready).unwrap_or_default(),
-        wanted: topology.spec.analyzer.partitions,
-    })
+    Ok(AnalyzersStatus { ready, wanted: topology.spec.analyzer.partitions })
 }

@@ -40,7 +40,7 @@ const FOREIGN: &str = "monitoring.coreos.com/v1";
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_takes_it_and_its_rights_suffice() {
     if let Some(reason) = kubernetes::missing().or(helm::missing().map(str::to_owned)) {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(&reason);
     }
     let cluster = Cluster::start().await;
     for values in VALUES {
