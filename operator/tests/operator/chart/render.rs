@@ -4,7 +4,7 @@ use std::fs;
 
 use kinetic_operator::config::Config;
 use kinetic_tests::helm::{self, chart};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{VALUES, objects, parsed, rendered, template, text};
 
@@ -73,6 +73,24 @@ fn door(objects: &[Value]) -> String {
     let args = pod["spec"]["containers"][0]["args"].as_array().unwrap();
     let url = args.iter().filter_map(Value::as_str).find_map(|arg| arg.strip_prefix("amqps://")).unwrap();
     url.trim_end_matches(":5671").to_owned()
+}
+
+/// What a StatefulSet selects and claims cannot be changed: an upgrade with a word of it changed would be refused.
+#[test]
+fn no_version_stands_where_it_could_not_change() {
+    if let Some(reason) = helm::missing() {
+        return eprintln!("skipped: {reason}");
+    }
+    let mut looked_at = 0;
+    for object in objects("trial").iter().filter(|object| text(object, "/kind") == "StatefulSet") {
+        let selected = &object["spec"]["selector"]["matchLabels"];
+        assert_eq!(selected.as_object().unwrap().len(), 3, "{selected}");
+        for claim in object["spec"]["volumeClaimTemplates"].as_array().unwrap() {
+            assert_eq!(claim["metadata"], json!({"name": "data", "labels": selected}));
+            looked_at += 1;
+        }
+    }
+    assert_eq!(looked_at, 2);
 }
 
 /// The name of whatever the operator makes by itself must not be the chart's.
