@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod customer;
 pub mod release;
+pub mod rotation;
 pub mod topology;
 
 use std::time::Duration;
