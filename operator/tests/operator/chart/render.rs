@@ -60,6 +60,12 @@ fn the_operator_can_read_its_configuration() {
     let every = read("everything");
     assert_eq!(every.watch_namespaces, ["shops", "hosts"]);
     assert_eq!((every.trust_domain.as_str(), every.master_key_version), ("metrics.example", 2));
+    assert_eq!(
+        every.issuer.map(|issuer| (issuer.name, issuer.kind)),
+        Some(("platform".into(), "Issuer".into()))
+    );
+    assert!(trial.issuer.is_none());
+    assert_eq!(every.rotation.reissues_per_second, 5);
     assert!(every.image.starts_with("registry.example/kinetic@sha256:"));
     assert_eq!(every.placements[0].brokers[0].max_customers, 100);
     assert_eq!(every.placements[0].brokers[1].nodes, ["rabbit.kinetic-system.svc:5672"]);
