@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{file, template};
 
 /// Path of the value, a wrong one, and what the message must name.
+#[allow(clippy::too_many_lines, reason = "it is a table")]
 fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     let placement = |more: Value| {
         let mut whole =

@@ -48,11 +48,11 @@ async fn an_api_server_takes_it_and_its_rights_suffice() {
     }
     cluster.install("everything").await;
     cluster.may("incidents", "shops").await;
-    cluster.operate("everything", "control", &["shops", "hosts"]).await;
+    Box::pin(cluster.operate("everything", "control", &["shops", "hosts"])).await;
     cluster.forget("everything").await;
     cluster.install("all-namespaces").await;
     cluster.may("kinetic-alert", "anywhere").await;
-    cluster.operate("all-namespaces", "kinetic-operator", &[]).await;
+    Box::pin(cluster.operate("all-namespaces", "kinetic-operator", &[])).await;
 }
 
 struct Cluster {
@@ -220,7 +220,9 @@ impl Cluster {
         let (config, _folder) = site();
         let once = Operator::new(self.as_account(operator).await, config, "once".into(), Metrics::default())
             .unwrap();
-        once.once(CancellationToken::new()).await.unwrap_or_else(|error| panic!("{values}: {error}"));
+        Box::pin(once.once(CancellationToken::new()))
+            .await
+            .unwrap_or_else(|error| panic!("{values}: {error}"));
         let secrets = Api::<Secret>::namespaced(self.client.clone(), "shops");
         assert!(secrets.get_opt("acme-client-web").await.unwrap().is_some(), "{values}");
         assert!(RabbitMq::shared().http("GET", "/api/vhosts", "").contains(region));
