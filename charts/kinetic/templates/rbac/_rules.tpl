@@ -27,6 +27,11 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.issuer.name }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [get, list, create, patch, delete]
+{{- end }}
 {{- end }}
 
 {{/* In its own namespace: authority, master key, front doors, Lease. */}}
@@ -46,6 +51,14 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, create, update]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- if .Values.issuer.name }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [get, create, patch]
+{{- end }}
 {{- end }}
 
 {{/* What the front doors may: no Secret. */}}
@@ -82,6 +95,11 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.issuer.name }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [list, delete]
+{{- end }}
 {{- end }}
 
 {{- define "kinetic.rules.uninstall-own" -}}
@@ -97,6 +115,11 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, create, update, delete]
+{{- if .Values.issuer.name }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [list, delete]
+{{- end }}
 {{- end }}
 
 {{/* A Role in a namespace, or a ClusterRole where that is none, and who has it: list . PART NAME NAMESPACE RULES ACCOUNT [annotations]. */}}
