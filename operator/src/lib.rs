@@ -11,6 +11,7 @@ pub mod certify;
 pub mod condition;
 pub mod config;
 pub mod context;
+pub mod enrollment;
 pub mod leaf;
 pub mod lease;
 pub mod metrics;

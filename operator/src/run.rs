@@ -27,6 +27,7 @@ use crate::{
     apply::{MANAGED_BY, MANAGER},
     config::{Config, ConfigError},
     context::{Context, Failure},
+    enrollment,
     lease::Elector,
     metrics::Metrics,
     reconcile::{AGAIN, alert, customer, release, rotation, topology},
@@ -202,6 +203,10 @@ async fn work(context: &Arc<Context>, metrics: &Metrics, stop: &CancellationToke
     context.resources.watch(all);
     controllers.push(front_doors(context, metrics, stop).boxed());
     controllers.push(authority(context, metrics, stop).boxed());
+    // Whoever else issues, issues for no machine.
+    if context.config.issuer.is_none() {
+        controllers.push(enrollment::run(context, &metrics.signer, stop).boxed());
+    }
     while controllers.next().await.is_some() {}
 }
 

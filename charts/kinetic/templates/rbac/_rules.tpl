@@ -27,6 +27,23 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+# Who signs, and tidies up.
+- apiGroups: [kinetic.dev]
+  resources: [enrollments]
+  verbs: [get, list, watch, delete]
+- apiGroups: [kinetic.dev]
+  resources: [enrollments/status]
+  verbs: [update]
+{{- include "kinetic.rules.issuer" . }}
+{{- end }}
+
+{{/* What is asked of cert-manager, where it issues. */}}
+{{- define "kinetic.rules.issuer" -}}
+{{- if .Values.issuer }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 {{- end }}
 
 {{/* In its own namespace: authority, master key, front doors, Lease. */}}
@@ -46,6 +63,10 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, create, update]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- include "kinetic.rules.issuer" . }}
 {{- end }}
 
 {{/* What the front doors may: no Secret. */}}
@@ -53,6 +74,10 @@
 - apiGroups: [kinetic.dev]
   resources: [customers, topologies]
   verbs: [get, list, watch]
+# Requests are taken in, and not decided.
+- apiGroups: [kinetic.dev]
+  resources: [enrollments]
+  verbs: [get, list, watch, create]
 {{- end }}
 
 {{/* What the alert service may: no Secret. */}}
