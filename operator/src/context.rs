@@ -8,6 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
+use kinetic_enroll::StoreError;
 use kube::{
     Api, Client, Resource,
     runtime::events::{Recorder, Reporter},
@@ -74,6 +75,8 @@ pub enum Failure {
     Broker(#[from] BrokerError),
     #[error(transparent)]
     Leaf(#[from] LeafError),
+    #[error(transparent)]
+    Enrollment(#[from] StoreError),
 }
 
 /// The first pause after a failure, and the longest.

@@ -13,6 +13,7 @@ pub mod client;
 pub mod condition;
 pub mod config;
 pub mod context;
+pub mod enrollment;
 pub mod known;
 pub mod leaf;
 pub mod lease;

@@ -27,10 +27,22 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+# Who signs, and tidies up.
+- apiGroups: [kinetic.dev]
+  resources: [enrollments]
+  verbs: [get, list, watch, delete]
+- apiGroups: [kinetic.dev]
+  resources: [enrollments/status]
+  verbs: [update]
+{{- include "kinetic.rules.issuer" . }}
+{{- end }}
+
+{{/* What is asked of cert-manager, where it issues. */}}
+{{- define "kinetic.rules.issuer" -}}
 {{- if .Values.issuer.name }}
 - apiGroups: [cert-manager.io]
   resources: [certificates]
-  verbs: [get, list, create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 {{- end }}
 {{- end }}
 
@@ -54,11 +66,7 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
-{{- if .Values.issuer.name }}
-- apiGroups: [cert-manager.io]
-  resources: [certificates]
-  verbs: [get, create, patch]
-{{- end }}
+{{- include "kinetic.rules.issuer" . }}
 {{- end }}
 
 {{/* What the front doors may: no Secret. */}}
@@ -66,6 +74,10 @@
 - apiGroups: [kinetic.dev]
   resources: [customers, topologies]
   verbs: [get, list, watch]
+# Requests are taken in, and not decided.
+- apiGroups: [kinetic.dev]
+  resources: [enrollments]
+  verbs: [get, list, watch, create]
 {{- end }}
 
 {{/* What the alert service may: no Secret. */}}
