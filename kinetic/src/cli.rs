@@ -4,8 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     arc::ArcArgs, backtest::BacktestArgs, clients::ClientsArgs, crd::CrdArgs, enroll, generate::GenerateArgs,
-    incidents::IncidentsArgs, operator::OperatorArgs, pki::PkiArgs, redirector::RedirectorArgs, role,
-    run::RunArgs, series::SeriesArgs, sidecar::SidecarArgs, validate::ValidateArgs,
+    incidents::IncidentsArgs, operator::OperatorArgs, pki::PkiArgs, probe::ProbeArgs,
+    redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, sidecar::SidecarArgs,
+    validate::ValidateArgs,
 };
 
 /// Finds the one odd host in the metrics that your machines already send, and mails the right people once.
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     Redirector(RedirectorArgs),
     /// Run the operator: Customers, Topologies and Alerts on Kubernetes become vhosts, certificates and pods.
     Operator(OperatorArgs),
+    /// Ask whether an installation answers: probes and front doors, until they do or time is up.
+    Probe(ProbeArgs),
     /// Print the definitions of Kinetic's resources, for `kubectl apply --server-side -f -`.
     Crd(CrdArgs),
 }

@@ -20,7 +20,13 @@ pub(crate) fn init(filter: Option<&str>) {
     let lines = if stderr().is_terminal() {
         fmt::layer().with_writer(stderr).with_target(false).boxed()
     } else {
-        fmt::layer().json().flatten_event(true).with_writer(stderr).boxed()
+        fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .with_current_span(false)
+            .with_writer(stderr)
+            .boxed()
     };
     tracing_subscriber::registry().with(filter).with(lines).init();
 }

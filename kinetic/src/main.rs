@@ -15,6 +15,7 @@ mod logging;
 mod mail;
 mod operator;
 mod pki;
+mod probe;
 mod redirector;
 mod role;
 mod run;
@@ -76,6 +77,7 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Enrollments(args) => enroll::decide::list(&args).await,
         Command::Approve(args) => enroll::decide::approve(&args).await,
         Command::Deny(args) => enroll::decide::deny(&args).await,
+        Command::Probe(args) => probe::run(args).await,
         Command::Analyzer(args) => role::analyzer::run(args).await,
         Command::Alert(args) => role::alert::run(args).await,
         Command::Sidecar(args) => sidecar::run(*args).await,

@@ -77,6 +77,14 @@ pub fn turned<'a>(before: &[Condition], now: &'a [Condition]) -> Option<&'a Cond
     (!same).then_some(now)
 }
 
+/// An aspect that is well as it was before, for another reason: worth an Event if somebody has to do something about it.
+#[must_use]
+pub fn differs<'a>(before: &[Condition], now: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+    let now = now.iter().find(|condition| condition.type_ == kind)?;
+    let before = before.iter().find(|condition| condition.type_ == kind)?;
+    (now.status == "True" && before.status == "True" && before.reason != now.reason).then_some(now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +112,9 @@ mod tests {
         assert_eq!(good[0].last_transition_time, Time(at(30)));
         assert_eq!(good[1].last_transition_time, Time(at(10)));
         assert_eq!(good.len(), 2);
+        let other = conditions(&good, &[Verdict::good("BrokerReady", "Moved", "")], Some(2), at(40));
+        assert_eq!(differs(&good, &other, "BrokerReady").unwrap().reason, "Moved");
+        assert_eq!(differs(&good, &good, "BrokerReady"), None);
+        assert_eq!(differs(&first, &good, "CertificatesReady"), None);
     }
 }

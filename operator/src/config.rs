@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kinetic_api::{plan::TopologyPlan, resources::Name};
+use kinetic_api::{duration::Duration as Span, plan::TopologyPlan, resources::Name};
 use serde::Deserialize;
 
 /// What the file says. Paths are relative to it.
@@ -30,12 +30,56 @@ pub struct Config {
     /// Another version is another password of every role.
     #[serde(default = "first")]
     pub master_key_version: u32,
+    /// How the authority is replaced.
+    #[serde(default)]
+    pub rotation: Rotation,
+    /// Who issues certificates instead of an authority of the operator's own.
+    #[serde(default)]
+    pub issuer: Option<IssuerRef>,
     /// Where /healthz, /readyz and /metrics are served.
     #[serde(default)]
     pub admin: Option<SocketAddr>,
     /// Where customers may live.
     #[serde(default)]
     pub placements: Vec<Placement>,
+}
+
+/// How the authority is replaced.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Rotation {
+    /// How long those who follow their Secret, or fetch from it by hand, may take: so long after the last Secret was brought up to date the next stage begins.
+    pub settle: Span,
+    /// So many certificates of a former authority are replaced a second.
+    pub reissues_per_second: u32,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self { settle: Span::from_secs(24 * 3600), reissues_per_second: 10 }
+    }
+}
+
+/// An issuer of cert-manager's, or one that it knows how to ask.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IssuerRef {
+    /// What it is called.
+    pub name: String,
+    /// `ClusterIssuer`; or `Issuer`, of which every namespace with Customers or Topologies, and the operator's own, needs one.
+    #[serde(default = "cluster_issuer")]
+    pub kind: String,
+    /// Whose kind that is.
+    #[serde(default = "cert_manager")]
+    pub group: String,
+}
+
+fn cluster_issuer() -> String {
+    "ClusterIssuer".to_owned()
+}
+
+fn cert_manager() -> String {
+    "cert-manager.io".to_owned()
 }
 
 /// A region of a provider: a front door and the brokers behind it.
@@ -127,6 +171,9 @@ const fn five_hundred() -> usize {
 /// The port of AMQP over TLS (IANA: `amqps`).
 pub const AMQPS: u16 = 5671;
 
+/// Less is no time for anybody.
+const MIN_SETTLE: Span = Span::from_secs(5);
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -172,6 +219,12 @@ impl Config {
         };
         if let Err(error) = config.trust_domain.parse::<kinetic_pki::TrustDomain>() {
             return Err(field("trustDomain".into(), &error.to_string()));
+        }
+        if config.rotation.settle < MIN_SETTLE {
+            return Err(field(
+                "rotation.settle".into(),
+                "5s at least: pods take up to a minute to see a changed Secret, and machines outside as long as whoever carries it there",
+            ));
         }
         let mut places = Vec::new();
         let mut brokers = Vec::new();
@@ -280,6 +333,7 @@ mod tests {
         for (text, field) in [
             ("namespace: k\n".to_owned(), "image"),
             ("namespace: k\nimage: i\ntrustDomain: UPPER\n".to_owned(), "trustDomain"),
+            ("namespace: k\nimage: i\nrotation: {settle: 1s}\n".to_owned(), "rotation.settle"),
             ("namespace: k\nimage: i\nimages: x\n".to_owned(), "images"),
             (
                 "namespace: k\nimage: i\nplacements: [{region: r, provider: p, brokers: []}]\n".to_owned(),

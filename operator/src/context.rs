@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::{
     apply::{ApplyError, MANAGER},
     broker::{Broker, BrokerError, client},
+    certify::Pace,
     config::{Config, ConfigError, Placement},
     leaf::LeafError,
     resources::Resources,
@@ -33,6 +34,8 @@ pub struct Context {
     brokers: Vec<Vec<Broker>>,
     /// The authority and the master key.
     pub vault: Vault,
+    /// How fast certificates of a former authority are replaced.
+    pub reissues: Pace,
     /// The resources that are looked after.
     pub resources: Resources,
     /// What of an owner's objects was kept when it was last looked for those to delete.
@@ -101,8 +104,7 @@ impl Context {
         }
         let trust_domain =
             config.trust_domain.parse().map_err(|error| unusable("trustDomain", format!("{error}")))?;
-        let vault =
-            Vault::new(client.clone(), config.namespace.clone(), trust_domain, config.master_key_version);
+        let vault = Vault::new(client.clone(), &config, trust_domain);
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
         Ok(Self {
             resources: Resources::new(
@@ -116,6 +118,7 @@ impl Context {
             kept: Mutex::default(),
             recorder: Recorder::new(client.clone(), reporter),
             client,
+            reissues: Pace::new(config.rotation.reissues_per_second),
             config,
             brokers: of_placements,
             vault,

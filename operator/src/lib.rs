@@ -4,8 +4,10 @@
 //! wants of a broker ([`broker`]) are plain data made by pure functions; the shell round them is [`apply`](mod@apply), [`broker::client`], [`vault`] and [`lease`].
 
 pub mod apply;
+pub mod authority;
 pub mod broker;
 pub mod build;
+pub mod certify;
 pub mod condition;
 pub mod config;
 pub mod context;
@@ -15,4 +17,5 @@ pub mod metrics;
 pub mod reconcile;
 pub mod resources;
 pub mod run;
+pub mod uninstall;
 pub mod vault;

@@ -11,6 +11,8 @@ use prometheus_client::{
 pub struct Metrics {
     /// 1 while it holds the Lease.
     pub leads: Gauge,
+    /// How far the authority's replacement is: 0 where there is none, 1 while a new one is trusted, 2 while the new one issues and both are trusted.
+    pub ca_stage: Gauge,
     reconciles: Family<Reconcile, Counter>,
 }
 
@@ -27,6 +29,11 @@ impl Metrics {
             "kinetic_operator_leads",
             "1 on the instance that holds the Lease and acts",
             self.leads.clone(),
+        );
+        registry.register(
+            "kinetic_operator_ca_stage",
+            "How far the authority's replacement is: 0 none is under way, 1 a new one is trusted, 2 it issues and both are trusted",
+            self.ca_stage.clone(),
         );
         registry.register(
             "kinetic_operator_reconciles",

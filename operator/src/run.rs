@@ -20,7 +20,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
     context::{Context, Failure},
     lease::Elector,
     metrics::Metrics,
-    reconcile::{AGAIN, alert, customer, release, topology},
+    reconcile::{AGAIN, alert, customer, release, rotation, topology},
     resources::{Guarded, Watched},
 };
 
@@ -101,6 +101,10 @@ impl Operator {
             undone += each(&context, alert::reconcile).await?;
             if let Err(error) = release::reconcile(&context).await {
                 tracing::error!(%error, "the front doors are not as they should be");
+                undone += 1;
+            }
+            if let Err(error) = rotation::reconcile(&context).await {
+                tracing::error!(%error, "the authority could not be looked at");
                 undone += 1;
             }
             if undone == 0 { Ok(()) } else { Err(RunError::Undone(undone)) }
@@ -197,6 +201,7 @@ async fn work(context: &Arc<Context>, metrics: &Metrics, stop: &CancellationToke
     }
     context.resources.watch(all);
     controllers.push(front_doors(context, metrics, stop).boxed());
+    controllers.push(authority(context, metrics, stop).boxed());
     while controllers.next().await.is_some() {}
 }
 
@@ -278,6 +283,29 @@ where
         .boxed()
 }
 
+/// The authority's replacement, now and then.
+async fn authority(context: &Context, metrics: &Metrics, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let outcome = rotation::reconcile(context).await;
+        metrics.reconciled("Authority", outcome.is_ok());
+        let pause = match outcome {
+            Ok(looked) => {
+                context.succeeded("authority");
+                metrics.ca_stage.set(looked.stage as i64);
+                looked.again
+            }
+            Err(error) => {
+                let pause = context.failed("authority");
+                tracing::warn!(%error, ?pause, "the authority could not be looked at; it is tried again");
+                pause
+            }
+        };
+        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+            return;
+        }
+    }
+}
+
 /// The front doors and what else is nobody's, whenever something has changed, and now and then.
 async fn front_doors(context: &Arc<Context>, metrics: &Metrics, stop: &CancellationToken) {
     context.resources.listed().await;
@@ -298,7 +326,7 @@ async fn front_doors(context: &Arc<Context>, metrics: &Metrics, stop: &Cancellat
         let woken = async {
             context.keys.notified().await;
             // What changes together is applied together.
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(1)).await;
         };
         if stop.run_until_cancelled(timeout(pause, woken)).await.is_none() {
             return;

@@ -1,6 +1,7 @@
 //! The authority and the master key, each in a Secret of the operator's namespace: made once, never overwritten.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,34 +9,66 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kinetic_pki::{Authority, AuthorityError, TrustDomain};
-use kube::{Api, Client, api::PostParams};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::{
-    apply::{MANAGED_BY, MANAGER},
+    apply::MANAGER,
+    authority::{Ring, Unusable},
     broker::desired::MasterKey,
     build::labels,
+    config::Config,
+    leaf::LIFETIME,
 };
 
-/// The Secret of the authority: `ca.crt`, `ca.key`, and `trust.crt`, all that is trusted.
+/// The Secret of the authority: `ca.crt`, `ca.key`, and `trust.crt`, all that is trusted; while it is replaced, `next.crt` and `next.key`, or `former.crt`.
 pub const CA: &str = "kinetic-ca";
 /// The Secret of the master key, `master.key`, which the redirectors have mounted.
 pub const MASTER: &str = "kinetic-master-key";
-/// From an authority's making to its end.
-const CA_LIFETIME: Duration = Duration::from_hours(10 * 365 * 24);
 /// What was read is believed for so long.
 const BELIEVED: Duration = Duration::from_secs(30);
 
 /// What certificates and passwords follow from.
 #[derive(Debug)]
 pub struct Material {
-    /// Who issues.
-    pub authority: Authority,
-    /// The certificates of all authorities that are trusted, in PEM.
-    pub trust: String,
+    /// Who issues; none where an issuer that is not the operator's does.
+    pub authority: Option<Own>,
     /// What the passwords of roles follow from.
     pub master: MasterKey,
 }
+
+impl Material {
+    /// The operator's own authority.
+    pub fn own(&self) -> Result<&Own, VaultError> {
+        self.authority.as_ref().ok_or(VaultError::Foreign)
+    }
+}
+
+/// The operator's own authority.
+#[derive(Debug)]
+pub struct Own {
+    /// It issues.
+    pub issuing: Authority,
+    /// It, and during a replacement the other one.
+    pub ring: Ring,
+    /// The certificates of all that are trusted, in PEM.
+    pub trust: String,
+}
+
+impl Own {
+    /// As its Secret says.
+    #[must_use]
+    pub fn new(ring: Ring, issuing: Authority) -> Self {
+        Self { trust: ring.authorities.bundle(), issuing, ring }
+    }
+}
+
+/// A Secret's data and annotations.
+type Contents = (BTreeMap<String, ByteString>, BTreeMap<String, String>);
 
 /// Where they are.
 pub struct Vault {
@@ -43,6 +76,8 @@ pub struct Vault {
     namespace: String,
     trust_domain: TrustDomain,
     version: u32,
+    /// Whether somebody else issues.
+    foreign: bool,
     read: Mutex<Option<(Instant, Arc<Material>)>>,
 }
 
@@ -70,6 +105,9 @@ pub enum VaultError {
         /// What of it.
         key: &'static str,
     },
+    /// There is none of the operator's own.
+    #[error("certificates are issued by the configuration's issuer, and nothing else signs")]
+    Foreign,
     /// The authority cannot be used.
     #[error("the Secret {namespace}/{CA}: {error}")]
     Authority {
@@ -83,8 +121,15 @@ pub enum VaultError {
 impl Vault {
     /// In this namespace; nothing is read yet.
     #[must_use]
-    pub fn new(client: Client, namespace: String, trust_domain: TrustDomain, version: u32) -> Self {
-        Self { client, namespace, trust_domain, version, read: Mutex::new(None) }
+    pub fn new(client: Client, config: &Config, trust_domain: TrustDomain) -> Self {
+        Self {
+            client,
+            namespace: config.namespace.clone(),
+            trust_domain,
+            version: config.master_key_version,
+            foreign: config.issuer.is_some(),
+            read: Mutex::new(None),
+        }
     }
 
     /// What is there, made if it is not there.
@@ -95,48 +140,92 @@ impl Vault {
         {
             return Ok(Arc::clone(material));
         }
-        let authority = self.secret(CA, || self.new_authority(now)).await?;
-        let master =
-            self.secret(MASTER, || Ok(vec![("master.key", hex::encode(rand::random::<[u8; 32]>()))])).await?;
-        let text =
-            |key| Ok::<_, VaultError>(String::from_utf8_lossy(self.value(&authority, CA, key)?).into_owned());
-        let material = Arc::new(Material {
-            authority: Authority::from_pem(&text("ca.crt")?, &text("ca.key")?)
-                .map_err(|error| self.unusable(error))?,
-            trust: text("trust.crt")?,
-            master: MasterKey {
-                key: self.value(&master, MASTER, "master.key")?.to_vec(),
-                version: self.version,
-            },
-        });
+        let authority = if self.foreign { None } else { Some(self.own(now).await?.1) };
+        let master = self
+            .secret(MASTER, || {
+                let key = ByteString(hex::encode(rand::random::<[u8; 32]>()).into_bytes());
+                Ok(([("master.key".to_owned(), key)].into(), BTreeMap::new()))
+            })
+            .await?;
+        let key =
+            master.data.as_ref().and_then(|data| data.get("master.key")).filter(|key| !key.0.is_empty());
+        let key = key.ok_or_else(|| VaultError::Incomplete {
+            namespace: self.namespace.clone(),
+            name: MASTER,
+            key: "master.key",
+        })?;
+        let master = MasterKey { key: key.0.clone(), version: self.version };
+        let material = Arc::new(Material { authority, master });
         *read = Some((Instant::now(), Arc::clone(&material)));
         Ok(material)
     }
 
-    fn new_authority(&self, now: Timestamp) -> Result<Vec<(&'static str, String)>, VaultError> {
-        let authority = Authority::generate(&self.trust_domain, CA_LIFETIME, now)
-            .map_err(|error| self.unusable(error))?;
-        let certificate = authority.certificate().to_owned();
-        Ok(vec![("ca.crt", certificate.clone()), ("ca.key", authority.key_pem()), ("trust.crt", certificate)])
+    /// The authority as its Secret says at this moment.
+    pub async fn own(&self, now: Timestamp) -> Result<(Secret, Own), VaultError> {
+        let made = || Ring::new(&self.trust_domain, now).map(|ring| ring.contents());
+        let secret = self.secret(CA, || made().map_err(|error| self.unusable(error))).await?;
+        let (ring, issuing) = Ring::of(&secret, LIFETIME, now).map_err(|problem| match problem {
+            Unusable::Missing(key) => {
+                VaultError::Incomplete { namespace: self.namespace.clone(), name: CA, key }
+            }
+            Unusable::Authority(_, error) => self.unusable(error),
+        })?;
+        Ok((secret, Own::new(ring, issuing)))
+    }
+
+    /// Writes what the authority's Secret should say, unless somebody else has written it since it was read.
+    pub async fn write(&self, read: &Secret, ring: &Ring) -> Result<(), VaultError> {
+        let mut believed = self.read.lock().await;
+        self.patch(read, ring).await?;
+        *believed = None;
+        Ok(())
+    }
+
+    async fn patch(&self, read: &Secret, ring: &Ring) -> Result<(), VaultError> {
+        let mut patch = ring.patch();
+        patch["metadata"]["resourceVersion"] = json!(read.resource_version());
+        let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        api.patch(CA, &parameters, &Patch::Merge(&patch)).await?;
+        Ok(())
+    }
+
+    /// Notes that a certificate of this lifetime goes to where nobody sees it, before it is issued: the authority will be trusted for as long after it has
+    /// issued the last.
+    pub async fn promise(&self, lifetime: Duration, now: Timestamp) -> Result<(), VaultError> {
+        let mut believed = self.read.lock().await;
+        let known = believed.as_ref().and_then(|(_, material)| material.authority.as_ref());
+        if known.is_some_and(|own| own.ring.longest >= lifetime) {
+            return Ok(());
+        }
+        let (secret, own) = self.own(now).await?;
+        if own.ring.longest < lifetime {
+            self.patch(&secret, &Ring { longest: lifetime, ..own.ring }).await?;
+        }
+        *believed = None;
+        Ok(())
+    }
+
+    /// Whose identities are vouched for.
+    #[must_use]
+    pub const fn trust_domain(&self) -> &TrustDomain {
+        &self.trust_domain
     }
 
     /// A Secret; one that is not there is created, unless somebody else was faster.
     async fn secret(
         &self,
         name: &'static str,
-        make: impl FnOnce() -> Result<Vec<(&'static str, String)>, VaultError>,
+        make: impl FnOnce() -> Result<Contents, VaultError>,
     ) -> Result<Secret, VaultError> {
         let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
         if let Some(secret) = api.get_opt(name).await? {
             return Ok(secret);
         }
-        let mut secret = Secret::default();
-        secret.metadata.name = Some(name.to_owned());
-        secret.metadata.namespace = Some(self.namespace.clone());
-        secret.metadata.labels = Some(labels::of("pki", name));
-        debug_assert_eq!(labels::of("pki", name)[MANAGED_BY], MANAGER);
-        let data = make()?.into_iter().map(|(key, text)| (key.to_owned(), ByteString(text.into_bytes())));
-        secret.data = Some(data.collect());
+        let (data, annotations) = make()?;
+        let mut metadata = labels::unowned(name.to_owned(), &self.namespace, "pki", name);
+        metadata.annotations = Some(annotations).filter(|annotations| !annotations.is_empty());
+        let secret = Secret { metadata, data: Some(data), ..Secret::default() };
         match api
             .create(&PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }, &secret)
             .await
@@ -148,20 +237,6 @@ impl Vault {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(api.get(name).await?),
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn value<'a>(
-        &self,
-        secret: &'a Secret,
-        name: &'static str,
-        key: &'static str,
-    ) -> Result<&'a [u8], VaultError> {
-        let found = secret.data.as_ref().and_then(|data| data.get(key)).filter(|value| !value.0.is_empty());
-        found.map(|value| value.0.as_slice()).ok_or_else(|| VaultError::Incomplete {
-            namespace: self.namespace.clone(),
-            name,
-            key,
-        })
     }
 
     fn unusable(&self, error: AuthorityError) -> VaultError {

@@ -5,19 +5,22 @@
 use kinetic_api::resources::{Customer, Topology};
 use kinetic_operator::{
     build::{
-        client_secret::{ClientOf, client_secret},
+        certificate::certificate,
+        client_files::{self, ClientOf, client_files},
         config_map::{COMPONENT, config_map, name},
         disruption_budget::disruption_budget,
         labels::{Owned, owned},
+        leaf_secret::leaf_secret,
         network_policy::network_policy,
         pod::TopologyOf,
         redirector,
         stateful_set::stateful_set,
     },
     config::Config,
-    leaf::Pair,
+    leaf::{Pair, Wanted},
     reconcile::topology::{Referred, validate},
 };
+use kinetic_pki::Subject;
 
 const CONFIG: &str = "
 namespace: kinetic-system
@@ -83,6 +86,7 @@ fn pair() -> Pair {
         serial: "4f0a91".parse().unwrap(),
         not_after: time,
         renewed_at: time,
+        former: false,
     }
 }
 
@@ -95,12 +99,34 @@ fn a_customers_client() {
         profile: "web".into(),
         host: "kinetic.us-west.example".into(),
     };
-    let secret = client_secret(&client, &pair(), "trust", &Owned::by(&customer()).unwrap());
+    let owner = Owned::by(&customer()).unwrap();
+    let metadata = owned(client_files::name("acme", "web"), client_files::COMPONENT, "acme", &owner);
+    let secret = leaf_secret(metadata, &pair(), "trust", client_files(&client));
     let text = |key: &str| String::from_utf8(secret.data.as_ref().unwrap()[key].0.clone()).unwrap();
     insta::assert_yaml_snapshot!("client_secret_metadata", secret.metadata);
     for file in ["sidecar.yaml", "collectd.conf", "statsd.js"] {
         insta::assert_snapshot!(format!("client_secret_{file}"), text(file));
     }
+}
+
+#[test]
+fn what_cert_manager_is_asked_for() {
+    let issuer = serde_saphyr::from_str("{name: ours}").unwrap();
+    let domain = "kinetic.local".parse().unwrap();
+    let owner = Owned::by(&customer()).unwrap();
+    let client = Subject::Client { customer: "acme".parse().unwrap(), client: "web".parse().unwrap() };
+    let metadata = owned(client_files::name("acme", "web"), client_files::COMPONENT, "acme", &owner);
+    insta::assert_yaml_snapshot!(
+        "certificate_client",
+        certificate(metadata, &Wanted::new(client), &domain, &issuer)
+    );
+    let (config, placement) = (config(), &config().placements[0]);
+    let door =
+        Wanted { dns: redirector::names(placement, "kinetic-system"), ..Wanted::new(Subject::Redirector) };
+    insta::assert_yaml_snapshot!(
+        "certificate_redirector",
+        certificate(redirector::metadata(&config, placement), &door, &domain, &issuer)
+    );
 }
 
 #[test]

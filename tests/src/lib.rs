@@ -4,6 +4,7 @@
 
 pub mod collectd;
 pub mod feeds;
+pub mod helm;
 pub mod http;
 pub mod kubernetes;
 pub mod load;

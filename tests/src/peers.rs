@@ -13,7 +13,7 @@ pub fn examples() -> PathBuf {
 }
 
 /// Where `scripts/prerequisites` puts what comes by npm and pip.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache");
     cache.unwrap_or_else(home).join("kinetic/clients")

@@ -4,10 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use jiff::Timestamp;
-use kinetic_pki::{
-    Folder,
-    folder::{Rotation, Step},
-};
+use kinetic_pki::{Folder, folder::Rotation, rotation::Step};
 use serde_json::json;
 
 use super::lifetime::Lifetime;

@@ -231,6 +231,12 @@ impl Authority {
         self.fingerprint
     }
 
+    /// Valid from.
+    #[must_use]
+    pub const fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
     /// Valid until.
     #[must_use]
     pub const fn not_after(&self) -> Timestamp {

@@ -15,10 +15,7 @@ use std::{
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 
-pub use self::{
-    records::Record,
-    rotation::{Rotation, Step},
-};
+pub use self::{records::Record, rotation::Rotation};
 use crate::{
     authority::{Authority, AuthorityError, Issued, Leaf},
     durable::{self, Readers},

@@ -1,5 +1,6 @@
 //! Certificates: who somebody is ([`identity`]), who says so ([`authority`], [`request`]), what a certificate says
-//! ([`peer`], [`details`]), an authority in a folder ([`folder`]), and TLS configurations that follow their files without dropping a connection ([`server`], [`client`]).
+//! ([`peer`], [`details`]), an authority in a folder ([`folder`]), how one
+//! is replaced ([`rotation`]), and TLS configurations that follow their files without dropping a connection ([`server`], [`client`]).
 //!
 //! The shape of the certificates is that of an X.509-SVID: one SPIFFE ID in the subject's alternative names
 //! (<https://github.com/spiffe/spiffe/blob/main/standards/X509-SVID.md>).
@@ -20,6 +21,7 @@ mod named;
 pub mod peer;
 mod provider;
 pub mod request;
+pub mod rotation;
 pub mod serial;
 pub mod server;
 mod verifier;

@@ -45,13 +45,15 @@ pub const ANALYZER_USER: i64 = 65_532;
 /// The user of a sidecar's, and of a redirector's.
 pub const TRUSTED_USER: i64 = 65_533;
 
-/// A pod's security context, as the restricted Pod Security Standard wants it.
+/// A pod's security context, as the restricted Pod Security Standard wants it. Containers have users of their own; the pod's is its sandbox's, which
+/// containerd makes none without where there is a group.
 #[must_use]
-pub fn pod_security(group: i64) -> PodSecurityContext {
+pub fn pod_security(user: i64) -> PodSecurityContext {
     PodSecurityContext {
         run_as_non_root: Some(true),
-        run_as_group: Some(group),
-        fs_group: Some(group),
+        run_as_user: Some(user),
+        run_as_group: Some(user),
+        fs_group: Some(user),
         fs_group_change_policy: Some("OnRootMismatch".to_owned()),
         seccomp_profile: Some(SeccompProfile {
             type_: "RuntimeDefault".to_owned(),

@@ -1,11 +1,10 @@
 //! A placement's front door: Deployment, Service, configuration, certificate.
 
 use k8s_openapi::{
-    ByteString,
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
-            ConfigMap, ConfigMapVolumeSource, PodSpec, PodTemplateSpec, ResourceRequirements, Secret,
+            ConfigMap, ConfigMapVolumeSource, PodSpec, PodTemplateSpec, ResourceRequirements,
             SecretVolumeSource, Service, ServicePort, ServiceSpec, Volume,
         },
     },
@@ -14,14 +13,12 @@ use k8s_openapi::{
 use serde_json::json;
 
 use super::{
-    client_secret::tls,
     config_map::yaml,
     labels,
     pod::{TRUSTED_USER, container, mounted, needs, pod_security, port, probe},
 };
 use crate::{
     config::{AMQPS, Config, Placement},
-    leaf::Pair,
     vault::MASTER,
 };
 
@@ -46,20 +43,11 @@ pub fn names(placement: &Placement, namespace: &str) -> Vec<String> {
     inside.into_iter().chain(placement.host.clone()).collect()
 }
 
-fn metadata(config: &Config, placement: &Placement) -> ObjectMeta {
+/// The metadata of its objects.
+#[must_use]
+pub fn metadata(config: &Config, placement: &Placement) -> ObjectMeta {
     let name = placement.redirector_name();
     labels::unowned(name.clone(), &config.namespace, COMPONENT, &name)
-}
-
-/// The certificate that clients meet.
-#[must_use]
-pub fn certificate(config: &Config, placement: &Placement, pair: &Pair, trust: &str) -> Secret {
-    Secret {
-        metadata: metadata(config, placement),
-        type_: Some("kubernetes.io/tls".to_owned()),
-        data: Some::<std::collections::BTreeMap<String, ByteString>>(tls(pair, trust)),
-        ..Secret::default()
-    }
 }
 
 /// What it runs by.

@@ -80,11 +80,9 @@ fn name_taken(customer: &Customer, first: &Customer) -> Verdict {
 async fn write(customer: &Customer, status: &CustomerStatus, context: &Context) -> Result<(), Failure> {
     let before = customer.status.as_ref();
     apply::status(&context.client, customer, before, status).await?;
-    tell(
-        context,
-        customer,
-        condition::turned(before.map_or(&[], |status| &status.conditions), &status.conditions),
-    )
-    .await;
+    let before = before.map_or(&[][..], |status| &status.conditions);
+    tell(context, customer, condition::turned(before, &status.conditions)).await;
+    // While the authority is replaced, there may be copies to be fetched anew.
+    tell(context, customer, condition::differs(before, &status.conditions, "CertificatesReady")).await;
     Ok(())
 }

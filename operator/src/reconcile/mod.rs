@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod customer;
 pub mod release;
+pub mod rotation;
 pub mod topology;
 
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub const AGAIN: Duration = Duration::from_secs(30);
 pub const SOON: Duration = Duration::from_secs(5);
 
 /// Whether a resource is to be left alone.
-fn paused<K: Resource>(object: &K) -> bool {
+pub(crate) fn paused<K: Resource>(object: &K) -> bool {
     object.annotations().get(PAUSED).is_some_and(|value| value != "false")
 }
 

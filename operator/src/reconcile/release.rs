@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kinetic_api::resources::Alert;
 use kinetic_pki::Subject;
 use kube::{Api, ResourceExt};
@@ -17,18 +17,24 @@ use crate::{
         labels::unowned,
         redirector::{self, COMPONENT},
     },
+    certify::{Certified, Slot, certify},
     config::Placement,
     context::{Context, Failure},
-    leaf::{Pair, Wanted, issue, judge},
+    leaf::Wanted,
     resources::Kind,
 };
+
+/// The Secret of the certificate by which the alert service comes to the front doors.
+pub const ALERT_TLS: &str = "kinetic-alert-tls";
 
 /// Brings all of it to where it should be.
 pub async fn reconcile(context: &Context) -> Result<(), Failure> {
     for placement in &context.config.placements {
         front_door(placement, context).await?;
     }
-    alert_service(context).await
+    let metadata = unowned(ALERT_TLS.to_owned(), &context.config.namespace, "alert", ALERT_TLS);
+    own_certificate(metadata, Wanted::new(Subject::Alert), context).await?;
+    keys(&listed::<Alert>(context).await?, context).await
 }
 
 /// All resources of a kind that can be read, sorted, so that equal lists lead to equal objects.
@@ -38,42 +44,30 @@ async fn listed<K: Kind>(context: &Context) -> Result<Vec<K>, Failure> {
     Ok(all)
 }
 
+/// A certificate of a part of Kinetic's own, whose pods wait for its Secret.
+async fn own_certificate(metadata: ObjectMeta, wanted: Wanted, context: &Context) -> Result<(), Failure> {
+    if let Certified::Awaited(problem) =
+        certify(Slot { metadata, wanted, files: BTreeMap::new() }, context).await?
+    {
+        tracing::warn!("{problem}");
+    }
+    Ok(())
+}
+
 async fn front_door(placement: &Placement, context: &Context) -> Result<(), Failure> {
     let (client, config) = (&context.client, &context.config);
     let name = placement.redirector_name();
     let wanted =
         Wanted { dns: redirector::names(placement, &config.namespace), ..Wanted::new(Subject::Redirector) };
-    let (pair, trust) = vouched(&name, &wanted, context).await?;
-    apply(client, &redirector::certificate(config, placement, &pair, &trust)).await?;
+    let metadata = redirector::metadata(config, placement);
+    own_certificate(metadata.clone(), wanted, context).await?;
     let settings = redirector::config_map(config, placement);
     apply(client, &settings).await?;
     apply(client, &redirector::service(config, placement)).await?;
     let settings = fingerprint(&settings.data.unwrap_or_default());
     apply(client, &redirector::deployment(config, placement, &settings)).await?;
-    let metadata = unowned(name.clone(), &config.namespace, COMPONENT, &name);
     apply(client, &disruption_budget(metadata, COMPONENT, &name)).await?;
     Ok(())
-}
-
-/// What the alert service has mounted.
-async fn alert_service(context: &Context) -> Result<(), Failure> {
-    let (client, namespace) = (&context.client, &context.config.namespace);
-    let (pair, trust) = vouched(alert_keys::CERTIFICATE, &Wanted::new(Subject::Alert), context).await?;
-    apply(client, &alert_keys::certificate(namespace, &pair, &trust)).await?;
-    keys(&listed::<Alert>(context).await?, context).await
-}
-
-/// The certificate of a Secret of our own namespace, or a new one where it will not do any more; and whom its holder is to trust.
-async fn vouched(secret: &str, wanted: &Wanted, context: &Context) -> Result<(Pair, String), Failure> {
-    let now = (context.clock)();
-    let material = context.vault.material(now).await?;
-    let api = Api::<Secret>::namespaced(context.client.clone(), &context.config.namespace);
-    let there = api.get_opt(secret).await?;
-    let pair = match judge(there.as_ref(), wanted, &material.authority, now) {
-        Ok(pair) => pair,
-        Err(_) => issue(wanted, &material.authority, now)?,
-    };
-    Ok((pair, material.trust.clone()))
 }
 
 async fn keys(alerts: &[Alert], context: &Context) -> Result<(), Failure> {

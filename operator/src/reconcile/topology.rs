@@ -38,7 +38,10 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
     let referred = dereference(topology, context).await?;
     let verdicts = match validate(topology, &referred, &context.config) {
         // What runs goes on running as it is: a mistake in an edit stops nothing.
-        Err(verdict) => vec![*verdict],
+        Err(verdict) => {
+            objects::renew(topology, context).await?;
+            vec![*verdict]
+        }
         Ok((of, plan)) => {
             let streams = streams(&of, &plan, context).await;
             // Without its streams an analyzer would have nothing to read, and may declare nothing.

@@ -61,6 +61,16 @@ impl Api {
         self.inner.lock().unwrap().objects.get(path).cloned()
     }
 
+    /// Puts an object in another's place.
+    pub fn replace(&self, path: &str, object: Value) {
+        self.inner.lock().unwrap().store(path, object);
+    }
+
+    /// Where there are objects.
+    pub fn paths(&self) -> Vec<String> {
+        self.inner.lock().unwrap().objects.keys().cloned().collect()
+    }
+
     /// Deletes as `kubectl delete` would: what has finalizers is only marked.
     pub fn delete(&self, path: &str) {
         self.inner.lock().unwrap().delete(path);
@@ -190,9 +200,7 @@ impl Inner {
     }
 
     fn list(&self, parts: &[&str], plural: usize, query: &HashMap<String, String>) -> Value {
-        let labels: Vec<(&str, &str)> = query
-            .get("labelSelector")
-            .map_or(Vec::new(), |all| all.split(',').filter_map(|pair| pair.split_once('=')).collect());
+        let selector = query.get("labelSelector").map_or("", String::as_str);
         let name = query.get("fieldSelector").and_then(|selector| selector.strip_prefix("metadata.name="));
         let fits = |path: &&String| {
             let of: Vec<_> = path.split('/').collect();
@@ -207,7 +215,7 @@ impl Inner {
             .iter()
             .filter(|(path, _)| fits(path))
             .map(|(_, object)| object.clone())
-            .filter(|object| labels.iter().all(|(key, value)| object["metadata"]["labels"][*key] == **value))
+            .filter(|object| selects(selector, &object["metadata"]["labels"]))
             .collect();
         json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": items})
     }
@@ -236,6 +244,27 @@ impl Inner {
             object["metadata"]["deletionTimestamp"] = json!("2026-11-22T01:00:00Z");
         }
     }
+}
+
+/// `key=value` and `key in (one,other)`, with commas between.
+fn selects(selector: &str, labels: &Value) -> bool {
+    let mut rest = selector;
+    while !rest.is_empty() {
+        let set = rest.find(" in (").filter(|at| rest.find(',').is_none_or(|comma| *at < comma));
+        let (key, values, end) = if let Some(at) = set {
+            let end = rest.find(')').expect("a set is closed");
+            (&rest[..at], &rest[at + " in (".len()..end], end + 1)
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            let (key, value) = rest[..end].split_once('=').expect("key=value");
+            (key, value, end)
+        };
+        if !values.split(',').any(|value| labels[key] == *value) {
+            return false;
+        }
+        rest = rest[end..].trim_start_matches(',');
+    }
+    true
 }
 
 fn no_finalizers(object: &Value) -> bool {

@@ -11,6 +11,7 @@ use k8s_openapi::{
 };
 use kinetic_api::resources::{Alert, Customer, Topology, condition::Condition, definitions};
 use kinetic_operator::{
+    config::Config,
     metrics::Metrics,
     run::{Operator, RunError},
 };
@@ -44,13 +45,13 @@ async fn on_a_real_api_server() {
     one_acts_and_another_takes_over(&cluster).await;
 }
 
-struct Cluster {
-    client: Client,
+pub struct Cluster {
+    pub client: Client,
     _kubernetes: Kubernetes,
 }
 
 impl Cluster {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let kubernetes = Kubernetes::start();
         let read = Kubeconfig::read_from(kubernetes.kubeconfig()).unwrap();
         let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
@@ -69,7 +70,7 @@ impl Cluster {
         Self { client, _kubernetes: kubernetes }
     }
 
-    fn api<K>(&self) -> Api<K>
+    pub fn api<K>(&self) -> Api<K>
     where
         K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
     {
@@ -77,7 +78,7 @@ impl Cluster {
     }
 
     /// Applies a resource, as `kubectl apply --server-side` does.
-    async fn apply(&self, kind: &str, name: &str, spec: Value) -> Result<(), kube::Error> {
+    pub async fn apply(&self, kind: &str, name: &str, spec: Value) -> Result<(), kube::Error> {
         let object = json!({"apiVersion": "kinetic.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
         let (parameters, patch) = (PatchParams::apply("tests").validation_strict(), Patch::Apply(&object));
         match kind {
@@ -89,7 +90,19 @@ impl Cluster {
 
     /// Runs an operator in the background.
     fn operator(&self, me: &str, stop: &CancellationToken) -> (JoinHandle<Result<(), RunError>>, Metrics) {
-        let (config, folder) = config(&broker(), "c-real");
+        self.operator_in("c-real", |_| (), me, stop)
+    }
+
+    /// Runs an operator for a region of its own, with a configuration of its own.
+    pub fn operator_in(
+        &self,
+        region: &str,
+        change: impl FnOnce(&mut Config),
+        me: &str,
+        stop: &CancellationToken,
+    ) -> (JoinHandle<Result<(), RunError>>, Metrics) {
+        let (mut config, folder) = config(&broker(), region);
+        change(&mut config);
         let metrics = Metrics::default();
         let operator = Operator::new(self.client.clone(), config, me.to_owned(), metrics.clone()).unwrap();
         drop(folder);
@@ -264,7 +277,7 @@ async fn one_acts_and_another_takes_over(cluster: &Cluster) {
     second.await.unwrap().unwrap();
 }
 
-trait Conditions: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> {
+pub trait Conditions: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> {
     fn conditions(&self) -> &[Condition];
 }
 
@@ -281,7 +294,7 @@ macro_rules! conditions {
 conditions!(Customer, Topology, Alert);
 
 /// Creates an object of no namespace, as soon as the API server lets it.
-async fn made<K>(client: &Client, object: &K)
+pub async fn made<K>(client: &Client, object: &K)
 where
     K: kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
         + Clone
@@ -302,7 +315,7 @@ where
 }
 
 /// Waits until a resource's `Ready` has this reason.
-async fn reason<K>(cluster: &Cluster, name: &str, wanted: &str)
+pub async fn reason<K>(cluster: &Cluster, name: &str, wanted: &str)
 where
     K: Conditions + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
@@ -330,7 +343,7 @@ async fn versions(cluster: &Cluster) -> Vec<String> {
     versions
 }
 
-async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds().await {
         assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");

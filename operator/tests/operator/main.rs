@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod api;
+mod chart;
 mod cluster;
 mod customer;
+mod issuer;
+mod rotation;
+mod rotation_cluster;
 mod site;
 mod topology;
+mod uninstall;

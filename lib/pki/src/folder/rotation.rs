@@ -1,4 +1,6 @@
-//! Replacing an authority in three steps, so that nobody is cut off: trusted first, used later, the old one removed last.
+//! The [rotation] of a folder's authority: whoever calls has seen to it that everybody took up the step before, but for what the folder itself can tell.
+//!
+//! [rotation]: crate::rotation
 
 use std::{collections::HashSet, fs, time::Duration};
 
@@ -12,18 +14,8 @@ use crate::{
     durable::{self, Readers},
     fingerprint::Fingerprint,
     identity::Identity,
+    rotation::{Authorities, Facts, Next, Stage, Step},
 };
-
-/// A step that was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// 1: there is a new authority, trusted and not used yet.
-    Trusted,
-    /// 2: the new authority issues; the former one is still trusted.
-    Used,
-    /// 3: the former authority is trusted no longer.
-    Removed,
-}
 
 /// What a step led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,17 +36,27 @@ impl Folder {
     /// `force`.
     pub fn rotate(&self, lifetime: Duration, force: bool, now: Timestamp) -> Result<Rotation, FolderError> {
         let _held = self.hold()?;
-        let step = match self.next_step()? {
+        let stage = self.stage()?;
+        let left_behind = if stage == Stage::Used && !force {
+            self.left_behind(&self.issuing()?, now)?
+        } else {
+            Vec::new()
+        };
+        let complete = left_behind.is_empty().then_some(now);
+        let facts =
+            Facts { stage, due: now, complete, settle: Duration::ZERO, unseen_until: None, asked: true };
+        let Next::Take(step) = facts.next(now) else { return Err(FolderError::StillAlive(left_behind)) };
+        match step {
             Step::Trusted => self.trust_new(lifetime, now)?,
             Step::Used => self.use_new()?,
-            Step::Removed => self.remove_former(force, now)?,
-        };
+            Step::Removed => self.write_trust(&Authorities::Settled(self.issuing()?.certificate()))?,
+        }
         let trusted = self.certificates(TRUST)?.iter().map(|der| Fingerprint::of(der)).collect();
         Ok(Rotation { step, issuing: self.issuing()?.fingerprint(), trusted })
     }
 
-    /// Which step comes next, as the files tell. The folder is held.
-    pub(super) fn next_step(&self) -> Result<Step, FolderError> {
+    /// Where the rotation stands, as the files tell: before a step that was interrupted. The folder is held.
+    pub(super) fn stage(&self) -> Result<Stage, FolderError> {
         let trusted = self.certificates(TRUST)?;
         let has = |name: &str| self.path().join(name).exists();
         if has(NEXT_CERTIFICATE) {
@@ -62,10 +64,10 @@ impl Folder {
             let whole =
                 has(NEXT_KEY) || self.issuing()?.fingerprint() == self.fingerprint(NEXT_CERTIFICATE)?;
             let known = trusted.contains(&self.certificates(NEXT_CERTIFICATE)?[0]);
-            return Ok(if whole && known { Step::Used } else { Step::Trusted });
+            return Ok(if whole && known { Stage::Trusted } else { Stage::Settled });
         }
         let own = &self.certificates(CERTIFICATE)?[0];
-        Ok(if trusted.iter().any(|other| other != own) { Step::Removed } else { Step::Trusted })
+        Ok(if trusted.iter().any(|other| other != own) { Stage::Used } else { Stage::Settled })
     }
 
     fn fingerprint(&self, name: &str) -> Result<Fingerprint, FolderError> {
@@ -73,7 +75,7 @@ impl Folder {
     }
 
     /// The first step. A new authority that an interrupted one left is taken, if it is whole.
-    fn trust_new(&self, lifetime: Duration, now: Timestamp) -> Result<Step, FolderError> {
+    fn trust_new(&self, lifetime: Duration, now: Timestamp) -> Result<(), FolderError> {
         let issuing = self.issuing()?;
         let failed = |error| FolderError::Authority { path: self.path().join(NEXT_CERTIFICATE), error };
         let left = match (self.read(NEXT_CERTIFICATE), self.read(NEXT_KEY)) {
@@ -88,12 +90,12 @@ impl Folder {
             self.write(NEXT_CERTIFICATE, new.certificate(), Readers::All)?;
             new
         };
-        self.write_trust(&[issuing.certificate(), new.certificate()])?;
-        Ok(Step::Trusted)
+        let (issuing, next) = (issuing.certificate(), new.certificate());
+        self.write_trust(&Authorities::Trusted { issuing, next })
     }
 
     /// The second step. Two renames: between them the key's certificate is found under its old name (see [`Folder::issuing`]).
-    fn use_new(&self) -> Result<Step, FolderError> {
+    fn use_new(&self) -> Result<(), FolderError> {
         for (from, to) in [(NEXT_KEY, KEY), (NEXT_CERTIFICATE, CERTIFICATE)] {
             let (from, to) = (self.path().join(from), self.path().join(to));
             if from.exists() {
@@ -101,20 +103,7 @@ impl Folder {
                 durable::sync_folder_of(&to).map_err(|error| FolderError::Io { path: to, error })?;
             }
         }
-        Ok(Step::Used)
-    }
-
-    /// The third step.
-    fn remove_former(&self, force: bool, now: Timestamp) -> Result<Step, FolderError> {
-        let issuing = self.issuing()?;
-        if !force {
-            let alive = self.left_behind(&issuing, now)?;
-            if !alive.is_empty() {
-                return Err(FolderError::StillAlive(alive));
-            }
-        }
-        self.write_trust(&[issuing.certificate()])?;
-        Ok(Step::Removed)
+        Ok(())
     }
 
     /// The certificates that are alive, that a trusted authority other than the issuing one signed, and whose holders have got none from the issuing one.
@@ -138,8 +127,8 @@ impl Folder {
     }
 
     /// Writes what is trusted, also where certificates were handed out from here.
-    fn write_trust(&self, certificates: &[&str]) -> Result<(), FolderError> {
-        let text = certificates.iter().flat_map(|pem| [pem.trim_end(), "\n"]).collect::<String>();
+    fn write_trust(&self, certificates: &Authorities<&str>) -> Result<(), FolderError> {
+        let text = certificates.bundle();
         self.write(TRUST, &text, Readers::All)?;
         let copy = self.issued().join(TRUST);
         if copy.exists() {

@@ -6,7 +6,12 @@ use tempfile::TempDir;
 use super::*;
 use rustls::pki_types::pem::PemObject;
 
-use crate::{details::signed_by, peer::Peer, request};
+use crate::{
+    details::signed_by,
+    peer::Peer,
+    request,
+    rotation::{Stage, Step},
+};
 
 const HOUR: Duration = Duration::from_hours(1);
 const YEAR: Duration = Duration::from_hours(24 * 365);
@@ -174,7 +179,7 @@ fn an_authority_is_trusted_first_used_later_and_removed_last() {
     issue(&folder, &web(), now());
     let third = folder.rotate(YEAR, false, now()).unwrap();
     assert_eq!((third.step, third.issuing, third.trusted), (Step::Removed, new, vec![new]));
-    assert_eq!(folder.next_step().unwrap(), Step::Trusted);
+    assert_eq!(folder.stage().unwrap(), Stage::Settled);
 }
 
 #[test]
@@ -234,7 +239,7 @@ fn a_crash_in_any_step_leaves_a_folder_that_works() {
             assert_eq!(folder.rotate(YEAR, true, now()).unwrap().step, step, "{step:?} {made}");
         }
     }
-    assert_eq!(folder.next_step().unwrap(), Step::Trusted);
+    assert_eq!(folder.stage().unwrap(), Stage::Settled);
 }
 
 #[test]

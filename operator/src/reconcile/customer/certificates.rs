@@ -1,29 +1,35 @@
 //! The certificates of a Customer's client classes, a Secret each.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kinetic_api::resources::{
     Customer,
     customer::{Client, ClientStatus},
 };
-use kinetic_pki::Subject;
-use kube::{Api, ResourceExt};
+use kinetic_pki::{Subject, rotation::Stage};
+use kube::ResourceExt;
 
 use crate::{
-    apply::{ApplyError, apply, prune},
+    apply::{ApplyError, prune},
     build::{
-        client_secret::{COMPONENT, ClientOf, client_secret, name},
-        labels::{Owned, query},
+        certificate::Certificate,
+        client_files::{COMPONENT, ClientOf, client_files, name},
+        labels::{Owned, owned, query},
     },
+    certify::{Certified, Slot, certify},
     condition::Verdict,
     context::{Context, Failure},
-    leaf::{Wanted, issue, judge},
+    leaf::Wanted,
+    reconcile::SOON,
     vault::Material,
 };
 
 const KIND: &str = "CertificatesReady";
+
+/// The shortest lifetime, and the latest renewal, that cert-manager takes.
+const SHORTEST: (Duration, Duration) = (Duration::from_hours(1), Duration::from_mins(5));
 
 /// What became of them.
 pub(super) struct Certificates {
@@ -45,7 +51,12 @@ async fn withdraw(customer: &Customer, keep: &BTreeSet<String>, context: &Contex
     let Some(owner) = Owned::by(customer) else { return Ok(()) };
     if context.to_be_pruned(&owner.reference.uid, keep) {
         let selector = query(COMPONENT, &customer.name_any());
-        prune::<Secret>(&context.client, &owner.namespace, &selector, &owner.reference, keep).await?;
+        let (client, namespace) = (&context.client, &owner.namespace);
+        prune::<Secret>(client, namespace, &selector, &owner.reference, keep).await?;
+        if context.config.issuer.is_some() {
+            prune::<Certificate>(client, namespace, &selector, &owner.reference, keep).await?;
+            prune::<ConfigMap>(client, namespace, &selector, &owner.reference, keep).await?;
+        }
         context.pruned(owner.reference.uid, keep.clone());
     }
     Ok(())
@@ -71,25 +82,21 @@ pub(super) async fn certificates(
     for client in certified {
         let secret_name = name(&customer.name_any(), &client.name);
         keep.insert(secret_name.clone());
-        let wanted = match wanted(customer, client) {
+        let wanted = match wanted(customer, client, context.config.issuer.is_some()) {
             Ok(wanted) => wanted,
             Err(problem) => {
                 problems.push(("InvalidLifetime", problem));
                 continue;
             }
         };
-        let api = Api::<Secret>::namespaced(context.client.clone(), &owner.namespace);
-        let now = (context.clock)();
-        let pair = match judge(api.get_opt(&secret_name).await?.as_ref(), &wanted, &material.authority, now) {
-            Ok(pair) => pair,
-            Err(reason) => {
-                tracing::info!(secret = secret_name, ?reason, "issuing a certificate");
-                issue(&wanted, &material.authority, now)?
+        let files = client_files(&client_of(customer, client, context));
+        let metadata = owned(secret_name.clone(), COMPONENT, &customer.name_any(), &owner);
+        match certify(Slot { metadata, wanted, files }, context).await {
+            Ok(Certified::Awaited(problem)) => {
+                problems.push(("AwaitingIssuer", problem));
+                renewals.extend((context.clock)().checked_add(SOON));
             }
-        };
-        let of = client_of(customer, client, context);
-        match apply(&context.client, &client_secret(&of, &pair, &material.trust, &owner)).await {
-            Ok(_) => {
+            Ok(Certified::Held(pair)) => {
                 renewals.push(pair.renewed_at);
                 clients.push(ClientStatus {
                     name: client.name.to_string(),
@@ -98,13 +105,15 @@ pub(super) async fn certificates(
                     not_after: pair.not_after.to_string(),
                 });
             }
-            Err(error @ ApplyError::Taken { .. }) => problems.push(("SecretTaken", error.to_string())),
-            Err(error) => return Err(error.into()),
+            Err(Failure::Apply(error @ ApplyError::Taken { .. })) => {
+                problems.push(("SecretTaken", error.to_string()));
+            }
+            Err(failure) => return Err(failure),
         }
     }
     withdraw(customer, &keep, context).await?;
     let verdict = match problems.first() {
-        None => Verdict::good(KIND, "Issued", format!("{} certificate(s) are in place", clients.len())),
+        None => issued(clients.len(), material),
         Some((reason, _)) => {
             let all: Vec<_> = problems.iter().map(|(_, problem)| problem.as_str()).collect();
             Verdict::bad(KIND, reason, all.join("; "))
@@ -113,7 +122,27 @@ pub(super) async fn certificates(
     Ok(Certificates { clients, next_renewal: renewals.into_iter().min(), verdict })
 }
 
-fn wanted(customer: &Customer, client: &Client) -> Result<Wanted, String> {
+/// All is in place; and what those do who have copied it, while the authority is replaced.
+fn issued(count: usize, material: &Material) -> Verdict {
+    let ring = material.authority.as_ref().map(|own| &own.ring);
+    let (reason, more) = match ring.map_or(Stage::Settled, |ring| ring.authorities.stage()) {
+        Stage::Settled => ("Issued", String::new()),
+        Stage::Trusted => (
+            "NewAuthorityTrusted",
+            "; the authority is being replaced (1 of 3): a new one is trusted besides: whoever keeps a copy of ca.crt fetches it anew now".to_owned(),
+        ),
+        Stage::Used => (
+            "NewAuthorityUsed",
+            format!(
+                "; the authority is being replaced (2 of 3): the new one issues: whoever keeps copies fetches tls.crt, tls.key and ca.crt anew{}",
+                ring.and_then(|ring| ring.unseen_until).map(|until| format!(" before {until}")).unwrap_or_default()
+            ),
+        ),
+    };
+    Verdict::good(KIND, reason, format!("{count} certificate(s) are in place{more}"))
+}
+
+fn wanted(customer: &Customer, client: &Client, foreign: bool) -> Result<Wanted, String> {
     let customer = customer.name_any().parse().map_err(|error| format!("metadata.name: {error}"))?;
     let mut wanted = Wanted::new(Subject::Client { customer, client: client.name.clone() });
     if let Some(certificate) = &client.certificate {
@@ -122,6 +151,12 @@ fn wanted(customer: &Customer, client: &Client) -> Result<Wanted, String> {
             return Err(format!(
                 "clients[{}].certificate: renewBefore ({}) must be shorter than lifetime ({}); a third of it is usual",
                 client.name, certificate.renew_before, certificate.lifetime
+            ));
+        }
+        if foreign && (wanted.lifetime < SHORTEST.0 || wanted.renew_before < SHORTEST.1) {
+            return Err(format!(
+                "clients[{}].certificate: cert-manager issues for an hour at least, and renews five minutes before the end at the latest: lengthen lifetime ({}) or renewBefore ({})",
+                client.name, certificate.lifetime, certificate.renew_before
             ));
         }
     }

@@ -1,11 +1,12 @@
 //! A Topology's objects on Kubernetes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{Pod, Secret},
 };
+use kinetic_api::resources::Topology;
 use kinetic_pki::Subject;
 use kube::{
     Api, ResourceExt,
@@ -16,17 +17,18 @@ use serde_json::json;
 use crate::{
     apply::{Applied, ApplyError, MANAGER, apply, prune},
     build::{
-        client_secret::tls,
+        certificate::Certificate,
         config_map::{self, COMPONENT, config_map, fingerprint},
         disruption_budget::disruption_budget,
-        labels::{owned, query},
+        labels::{Owned, owned, query},
         network_policy::network_policy,
         pod::TopologyOf,
         stateful_set::{self, stateful_set},
     },
+    certify::{Certified, Slot, certify},
     condition::Verdict,
     context::{Context, Failure},
-    leaf::{Wanted, issue, judge},
+    leaf::Wanted,
 };
 
 const KIND: &str = "AnalyzersReady";
@@ -36,7 +38,8 @@ const SEEN: &str = "kinetic.dev/config";
 /// Applies all of them; a name that somebody else has taken is a verdict.
 pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verdict, Failure> {
     match objects(of, context).await {
-        Ok(()) => Ok(Verdict::good(KIND, "Running", format!("{} analyzer(s) are ready", of.partitions))),
+        Ok(Some(awaited)) => Ok(Verdict::bad(KIND, "AwaitingIssuer", awaited)),
+        Ok(None) => Ok(Verdict::good(KIND, "Running", format!("{} analyzer(s) are ready", of.partitions))),
         Err(Failure::Apply(error @ ApplyError::Taken { .. })) => {
             Ok(Verdict::bad(KIND, "NameTaken", error.to_string()))
         }
@@ -44,7 +47,8 @@ pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verd
     }
 }
 
-async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
+/// What is awaited, if anything.
+async fn objects(of: &TopologyOf, context: &Context) -> Result<Option<String>, Failure> {
     let client = &context.client;
     let config = config_map(of);
     let changed = apply(client, &config).await? == Applied::Written;
@@ -52,8 +56,9 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
     let metadata = owned(config_map::name(&of.name), COMPONENT, &of.name, &of.owner);
     apply(client, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
     let mut keep = BTreeSet::new();
+    let mut awaited = None;
     for partition in 0..of.partitions {
-        certificate(of, partition, context).await?;
+        awaited = certificate(&of.topology, &of.owner, partition, context).await?.or(awaited);
         apply(client, &stateful_set(of, partition)).await?;
         keep.insert(stateful_set::name(&of.name, partition));
     }
@@ -61,37 +66,45 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<(), Failure> {
     if context.to_be_pruned(&of.owner.reference.uid, &keep) {
         prune::<StatefulSet>(client, namespace, &selector, &of.owner.reference, &keep).await?;
         prune::<Secret>(client, namespace, &selector, &of.owner.reference, &keep).await?;
+        if context.config.issuer.is_some() {
+            prune::<Certificate>(client, namespace, &selector, &of.owner.reference, &keep).await?;
+        }
         context.pruned(of.owner.reference.uid.clone(), keep);
     }
     if changed {
         wake(of, &fingerprint(&config.data.unwrap_or_default()), context).await?;
     }
-    Ok(())
+    Ok(awaited)
 }
 
-async fn certificate(of: &TopologyOf, partition: u8, context: &Context) -> Result<(), Failure> {
-    let now = (context.clock)();
-    let material = context.vault.material(now).await?;
-    let customer = of.topology.spec.customer.clone();
+/// A partition's certificate; or what is awaited for it.
+async fn certificate(
+    topology: &Topology,
+    owner: &Owned,
+    partition: u8,
+    context: &Context,
+) -> Result<Option<String>, Failure> {
+    let name = topology.name_any();
+    let customer = topology.spec.customer.clone();
     // A resource's name is one by its definition's rule; what got past it has no certificate to be made.
-    let Ok(topology) = of.name.parse() else { return Ok(()) };
-    let wanted = Wanted::new(Subject::Analyzer { customer, topology, partition });
-    let name = stateful_set::name(&of.name, partition);
-    let there = Api::<Secret>::namespaced(context.client.clone(), &of.owner.namespace).get_opt(&name).await?;
-    let pair = match judge(there.as_ref(), &wanted, &material.authority, now) {
-        Ok(pair) => pair,
-        Err(reason) => {
-            tracing::info!(secret = name, ?reason, "issuing a certificate");
-            issue(&wanted, &material.authority, now)?
+    let Ok(parsed) = name.parse() else { return Ok(None) };
+    let wanted = Wanted::new(Subject::Analyzer { customer, topology: parsed, partition });
+    let metadata = owned(stateful_set::name(&name, partition), COMPONENT, &name, owner);
+    Ok(match certify(Slot { metadata, wanted, files: BTreeMap::new() }, context).await? {
+        Certified::Held(_) => None,
+        Certified::Awaited(problem) => Some(problem),
+    })
+}
+
+/// Renews the certificates of analyzers that run as they were: what is wrong with an edit must not end them.
+pub(super) async fn renew(topology: &Topology, context: &Context) -> Result<(), Failure> {
+    let Some(owner) = Owned::by(topology) else { return Ok(()) };
+    let api = Api::<StatefulSet>::namespaced(context.client.clone(), &owner.namespace);
+    for partition in 0..u8::try_from(topology.spec.analyzer.partitions).unwrap_or_default() {
+        if api.get_opt(&stateful_set::name(&topology.name_any(), partition)).await?.is_some() {
+            certificate(topology, &owner, partition, context).await?;
         }
-    };
-    let secret = Secret {
-        metadata: owned(name, COMPONENT, &of.name, &of.owner),
-        type_: Some("kubernetes.io/tls".to_owned()),
-        data: Some(tls(&pair, &material.trust)),
-        ..Secret::default()
-    };
-    apply(&context.client, &secret).await?;
+    }
     Ok(())
 }
 

@@ -1,13 +1,10 @@
-//! A client class's certificate, with configuration to paste.
+//! What lies beside a client class's certificate: configuration to paste.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use crate::config::AMQPS;
 
-use super::labels::{self, Owned};
-use crate::{config::AMQPS, leaf::Pair};
-
-/// The component that such Secrets are labelled with.
+/// The component that Secrets of client classes are labelled with.
 pub const COMPONENT: &str = "client";
 
 /// A client class of a customer.
@@ -31,31 +28,11 @@ pub fn name(customer: &str, client: &str) -> String {
     format!("{customer}-client-{client}")
 }
 
-/// The Secret: `tls.crt`, `tls.key`, `ca.crt`, and what to paste into a sidecar's, collectd's or statsd's configuration.
+/// What to paste into a sidecar's, collectd's or statsd's configuration.
 #[must_use]
-pub fn client_secret(client: &ClientOf, pair: &Pair, trust: &str, owner: &Owned) -> Secret {
-    let mut data = tls(pair, trust);
-    for (file, text) in [
-        ("sidecar.yaml", sidecar(client)),
-        ("collectd.conf", collectd(client)),
-        ("statsd.js", statsd(client)),
-    ] {
-        data.insert(file.to_owned(), ByteString(text.into_bytes()));
-    }
-    Secret {
-        metadata: labels::owned(name(&client.customer, &client.client), COMPONENT, &client.customer, owner),
-        type_: Some("kubernetes.io/tls".to_owned()),
-        data: Some(data),
-        ..Secret::default()
-    }
-}
-
-/// A certificate, its key and whom to trust, as cert-manager spells them too.
-#[must_use]
-pub fn tls(pair: &Pair, trust: &str) -> BTreeMap<String, ByteString> {
-    let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
-    [("tls.crt", &*pair.certificate), ("tls.key", &*pair.key), ("ca.crt", trust)]
-        .map(|(key, text)| (key.to_owned(), bytes(text)))
+pub fn client_files(client: &ClientOf) -> BTreeMap<String, String> {
+    [("sidecar.yaml", sidecar(client)), ("collectd.conf", collectd(client)), ("statsd.js", statsd(client))]
+        .map(|(file, text)| (file.to_owned(), text))
         .into()
 }
 

@@ -1,0 +1,105 @@
+//! What comes of values.
+
+use std::fs;
+
+use kinetic_operator::config::Config;
+use kinetic_tests::helm::{self, chart};
+use serde_json::Value;
+
+use super::{VALUES, objects, parsed, rendered, template, text};
+
+#[test]
+fn as_it_was() {
+    if let Some(reason) = helm::missing() {
+        return eprintln!("skipped: {reason}");
+    }
+    for name in VALUES {
+        insta::assert_snapshot!(format!("chart_{name}"), rendered(name));
+    }
+}
+
+#[test]
+fn helm_finds_nothing_to_complain_of() {
+    if let Some(reason) = helm::missing() {
+        return eprintln!("skipped: {reason}");
+    }
+    for name in ["kinetic", "kinetic-crds"] {
+        let output = helm::helm(&["lint", "--strict", chart(name).to_str().unwrap()]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// The operator's own parser reads what the chart writes.
+#[test]
+fn the_operator_can_read_its_configuration() {
+    if let Some(reason) = helm::missing() {
+        return eprintln!("skipped: {reason}");
+    }
+    let read = |name: &str| {
+        let all = objects(name);
+        let map = all.iter().find(|object| object["data"]["operator.yaml"].is_string()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("operator.yaml");
+        fs::write(&path, text(map, "/data/operator.yaml")).unwrap();
+        Config::read(&path).unwrap()
+    };
+    let trial = read("trial");
+    assert_eq!(
+        (trial.namespace.as_str(), trial.watch_namespaces.as_slice()),
+        (crate::site::OWN, &[crate::site::OWN.to_owned()][..])
+    );
+    let broker = &trial.placements[0].brokers[0];
+    assert_eq!(broker.nodes, ["kinetic-rabbitmq.kinetic-system.svc:5672"]);
+    assert_eq!(broker.admin.url, "http://kinetic-rabbitmq.kinetic-system.svc:15672");
+    assert_eq!(
+        trial.placement("local", "demo").unwrap().internal_host(crate::site::OWN),
+        door(&objects("trial"))
+    );
+
+    assert!(read("all-namespaces").watch_namespaces.is_empty());
+    let every = read("everything");
+    assert_eq!(every.watch_namespaces, ["shops", "hosts"]);
+    assert_eq!((every.trust_domain.as_str(), every.master_key_version), ("metrics.example", 2));
+    assert!(every.image.starts_with("registry.example/kinetic@sha256:"));
+    assert_eq!(every.placements[0].brokers[0].max_customers, 100);
+    assert_eq!(every.placements[0].brokers[1].nodes, ["rabbit.kinetic-system.svc:5672"]);
+    assert_eq!(every.placements[0].redirector.replicas, 3);
+    assert_eq!(every.placements[1].redirector.replicas, 0);
+}
+
+/// The front door that `helm test` asks.
+fn door(objects: &[Value]) -> String {
+    let pod = objects.iter().find(|object| text(object, "/kind") == "Pod").unwrap();
+    let args = pod["spec"]["containers"][0]["args"].as_array().unwrap();
+    let url = args.iter().filter_map(Value::as_str).find_map(|arg| arg.strip_prefix("amqps://")).unwrap();
+    url.trim_end_matches(":5671").to_owned()
+}
+
+/// The name of whatever the operator makes by itself must not be the chart's.
+#[test]
+fn releases_by_other_names_are_told_apart() {
+    if let Some(reason) = helm::missing() {
+        return eprintln!("skipped: {reason}");
+    }
+    let chart = chart("kinetic");
+    let long = "a-release-whose-name-is-as-long-as-helm-will-take-it";
+    let output = helm::helm(&["template", long, chart.to_str().unwrap(), "--set", "rabbitmq.enabled=true"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for object in parsed(&String::from_utf8(output.stdout).unwrap()) {
+        let name = text(&object, "/metadata/name");
+        assert!(name.len() <= 63, "{name}");
+        if text(&object, "/kind") == "StatefulSet" {
+            // The pod's name and a hash of ten digits become a label.
+            assert!(name.len() <= 52, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_placement_without_a_broker_is_refused() {
+    if let Some(reason) = helm::missing() {
+        return eprintln!("skipped: {reason}");
+    }
+    let error = template(&["--set-json", r#"placements=[{"region":"r","provider":"p"}]"#]).unwrap_err();
+    assert!(error.contains("placements[0].brokers") && error.contains("rabbitmq.enabled"), "{error}");
+}

@@ -1,0 +1,155 @@
+//! The operator goes for good.
+
+use std::time::Duration;
+
+use kinetic_operator::uninstall::{Left, Uninstall, UninstallError, uninstall};
+use kinetic_tests::rabbitmq::RabbitMq;
+use serde_json::{Value, json};
+
+use crate::site::{OWN, Site, broker, config, core, path};
+
+/// The operator's Deployment, which a test's API server has without a chart.
+fn deployment() -> String {
+    format!("/apis/apps/v1/namespaces/{OWN}/deployments/kinetic-operator")
+}
+
+async fn go(site: &Site, admin: &str, patience: Duration) -> Result<Left, UninstallError> {
+    let (config, _folder) = config(admin, site.region);
+    let how = Uninstall { deployment: Some("kinetic-operator".into()), patience };
+    uninstall(site.api.client(), config, "hook".into(), &how).await
+}
+
+/// A Customer with a Topology, reconciled, beside things that are not the operator's.
+async fn installed(region: &'static str, policy: &str) -> Site {
+    let site = Site::new(region);
+    site.api.put(
+        &deployment(),
+        json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "spec": {"replicas": 2}}),
+    );
+    site.api.put(&core("shops", "secrets", "theirs"), json!({"metadata": {}, "data": {}}));
+    site.customer("shops", &json!({"deletionPolicy": policy}));
+    site.topology("shops", &json!({}));
+    site.reconcile_customer("shops").await.unwrap().unwrap();
+    site.reconcile_topology("shops").await.unwrap().unwrap();
+    kinetic_operator::reconcile::release::reconcile(&site.context).await.unwrap();
+    assert!(site.api.get(&core("shops", "secrets", "acme-client-web")).is_some());
+    site.api.writes();
+    site
+}
+
+/// What there is, by path.
+fn there(site: &Site) -> Vec<String> {
+    site.api.paths()
+}
+
+fn finalizers(site: &Site, plural: &str, name: &str) -> Value {
+    site.api.get(&path("shops", plural, name)).unwrap()["metadata"]["finalizers"].clone()
+}
+
+#[tokio::test]
+async fn nothing_is_left_but_what_others_wrote() {
+    let site = installed("u-delete", "Delete").await;
+    assert_eq!(go(&site, &broker(), Duration::from_secs(20)).await.unwrap(), Left::new());
+    assert_eq!(
+        there(&site),
+        [
+            core("shops", "secrets", "theirs"),
+            deployment(),
+            path("shops", "customers", "acme"),
+            path("shops", "topologies", "web")
+        ]
+    );
+    assert_eq!(site.api.get(&deployment()).unwrap()["spec"]["replicas"], 0, "it would make everything again");
+    assert_eq!(
+        (finalizers(&site, "customers", "acme"), finalizers(&site, "topologies", "web")),
+        (json!([]), json!([]))
+    );
+    assert!(site.broker("vhosts").is_empty() && site.broker("users").is_empty());
+    // Again, as after a crash at the end: there is nothing to be done.
+    assert_eq!(go(&site, &broker(), Duration::from_secs(20)).await.unwrap(), Left::new());
+}
+
+#[tokio::test]
+async fn who_is_retained_keeps_data_and_authority() {
+    let site = installed("u-retain", "Retain").await;
+    let streams = site.broker("queues");
+    assert!(!streams.is_empty());
+    assert_eq!(go(&site, &broker(), Duration::from_secs(20)).await.unwrap(), Left::new());
+    assert_eq!(
+        there(&site),
+        [
+            core(OWN, "secrets", "kinetic-ca"),
+            core(OWN, "secrets", "kinetic-master-key"),
+            core("shops", "secrets", "theirs"),
+            deployment(),
+            path("shops", "customers", "acme"),
+            path("shops", "topologies", "web"),
+        ]
+    );
+    assert_eq!(site.broker("queues"), streams, "its data stays");
+    assert!(site.broker("users").is_empty(), "nobody comes in any more");
+    assert_eq!(finalizers(&site, "customers", "acme"), json!([]));
+    // Looked after again, all is back.
+    site.reconcile_customer("shops").await.unwrap().unwrap();
+    assert_eq!(site.ready("shops", "customers"), "Ready");
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_is_given_up_and_told_of() {
+    let site = installed("u-away", "Delete").await;
+    let left = go(&site, "http://127.0.0.1:9", Duration::from_secs(3)).await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert!(left[0].contains("u-away.aws.acme") && left[0].contains("aws-1"), "{left:?}");
+    assert!(site.api.events().contains(&"LeftOnBroker".to_owned()));
+    assert_eq!(finalizers(&site, "customers", "acme"), json!([]));
+    RabbitMq::shared().http("DELETE", "/api/vhosts/u-away.aws.acme", "");
+}
+
+#[tokio::test]
+async fn a_paused_customers_vhost_is_left_alone() {
+    let site = installed("u-paused", "Delete").await;
+    let mut customer = site.api.get(&path("shops", "customers", "acme")).unwrap();
+    customer["metadata"]["annotations"] = json!({"kinetic.dev/paused": "true"});
+    site.api.replace(&path("shops", "customers", "acme"), customer);
+    assert_eq!(go(&site, &broker(), Duration::from_secs(20)).await.unwrap(), Left::new());
+    assert_eq!(site.broker("users").len(), 4);
+    assert!(there(&site).contains(&core(OWN, "secrets", "kinetic-ca")));
+    assert_eq!(finalizers(&site, "customers", "acme"), json!([]));
+    RabbitMq::shared().http("DELETE", "/api/vhosts/u-paused.aws.acme", "");
+}
+
+#[tokio::test]
+async fn whatever_the_api_server_refuses_it_ends_if_it_is_done_again() {
+    let site = installed("u-faults", "Delete").await;
+    let mut done = 0;
+    // A later request fails each time, until there are no so many.
+    for nth in (0..).step_by(3) {
+        let mut count = 0;
+        site.api.refuse(move |_, path| {
+            // The Lease's refusals are waited out: that takes time, and is tested elsewhere.
+            count += i32::from(!path.contains("/leases"));
+            (count == nth + 1).then_some(500)
+        });
+        if go(&site, &broker(), Duration::from_secs(20)).await.is_ok() {
+            done += 1;
+            break;
+        }
+    }
+    assert_eq!(done, 1);
+    assert_eq!(there(&site).len(), 4);
+    assert!(site.broker("vhosts").is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_touched_while_another_operator_acts() {
+    let site = installed("u-acting", "Delete").await;
+    let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{OWN}/leases/kinetic-operator");
+    let spec = json!({"holderIdentity": "another", "leaseDurationSeconds": 60, "renewTime": "2026-11-22T01:00:00.000000Z"});
+    site.api.put(&lease, json!({"metadata": {}, "spec": spec}));
+    let before = there(&site);
+    let error = go(&site, &broker(), Duration::from_secs(3)).await.unwrap_err().to_string();
+    assert!(error.contains("another operator acts") && error.contains(OWN), "{error}");
+    assert_eq!(there(&site), before);
+    assert_eq!(finalizers(&site, "customers", "acme"), json!(["kinetic.dev/operator"]));
+    RabbitMq::shared().http("DELETE", "/api/vhosts/u-acting.aws.acme", "");
+}
