@@ -23,7 +23,8 @@ pub fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
     let Some(path) = env::var_os("KINETIC_SKIPPED") else { return };
     let test = thread::current().name().unwrap_or_default().to_owned();
-    let mut file = fs::File::options().create(true).append(true).open(path).expect("KINETIC_SKIPPED is writable");
+    let mut file =
+        fs::File::options().create(true).append(true).open(path).expect("KINETIC_SKIPPED is writable");
     // In one piece: other tests write there too.
     file.write_all(format!("{test}: {reason}\n").as_bytes()).expect("KINETIC_SKIPPED is writable");
 }
