@@ -8,6 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
+use kinetic_enroll::StoreError;
 use kube::{
     Api, Client, Resource,
     runtime::events::{Recorder, Reporter},
@@ -16,6 +17,7 @@ use tokio::sync::Notify;
 
 use crate::{
     apply::{ApplyError, MANAGER},
+    ask::Asked,
     broker::{Broker, BrokerError, client},
     certify::Pace,
     config::{Config, ConfigError, Placement},
@@ -41,6 +43,8 @@ pub struct Context {
     pub resources: Resources,
     /// What the watches tell of the objects that are made and referred to.
     pub known: Arc<Known>,
+    /// How analyzers and Alerts fare.
+    pub asked: Asked,
     /// Events, for people.
     pub recorder: Recorder,
     /// The keys that Alerts name may have changed.
@@ -71,6 +75,8 @@ pub enum Failure {
     Broker(#[from] BrokerError),
     #[error(transparent)]
     Leaf(#[from] LeafError),
+    #[error(transparent)]
+    Enrollment(#[from] StoreError),
 }
 
 /// The first pause after a failure, and the longest.
@@ -119,6 +125,7 @@ impl Context {
                 },
             ),
             known,
+            asked: Asked::default(),
             recorder: Recorder::new(client.clone(), reporter),
             client,
             reissues: Pace::new(config.rotation.reissues_per_second),

@@ -4,6 +4,7 @@
 //! wants of a broker ([`broker`]) are plain data made by pure functions; the shell round them is [`apply`](mod@apply), [`broker::client`], [`vault`] and [`lease`].
 
 pub mod apply;
+pub mod ask;
 pub mod authority;
 pub mod broker;
 pub mod build;
@@ -12,6 +13,7 @@ pub mod client;
 pub mod condition;
 pub mod config;
 pub mod context;
+pub mod enrollment;
 pub mod known;
 pub mod leaf;
 pub mod lease;

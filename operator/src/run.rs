@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, ConfigError},
     context::{Context, Failure},
+    enrollment,
     lease::Elector,
     metrics::Metrics,
     reconcile::{AGAIN, alert, customer, release, rotation, topology},
@@ -181,6 +182,10 @@ async fn work(context: &Arc<Context>, metrics: &Metrics, stop: &CancellationToke
     context.resources.watch(all);
     running.push(front_doors(context, metrics, stop).boxed());
     running.push(authority(context, metrics, stop).boxed());
+    // Whoever else issues, issues for no machine.
+    if context.config.issuer.is_none() {
+        running.push(enrollment::run(context, &metrics.signer, stop).boxed());
+    }
     while running.next().await.is_some() {}
 }
 

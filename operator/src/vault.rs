@@ -111,6 +111,9 @@ pub enum VaultError {
     /// There is none of the operator's own.
     #[error("certificates are issued by the configuration's issuer, and nothing else signs")]
     Foreign,
+    /// The authority does not issue.
+    #[error(transparent)]
+    Issue(#[from] AuthorityError),
     /// The authority cannot be used.
     #[error("the Secret {namespace}/{CA}: {error}")]
     Authority {

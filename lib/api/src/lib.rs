@@ -9,6 +9,7 @@ pub mod address;
 pub mod anomaly;
 pub mod control;
 pub mod duration;
+pub mod fitness;
 pub mod glob;
 pub mod machine;
 pub mod names;

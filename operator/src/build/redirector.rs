@@ -29,6 +29,8 @@ const SERVICE_ACCOUNT: &str = "kinetic-redirector";
 /// Where its connections are told of.
 const REGISTRY: u16 = 5680;
 const ADMIN: u16 = 8184;
+/// Where machines ask for certificates.
+const ENROLL: u16 = 8443;
 
 /// Every name that the front door is reached by.
 #[must_use]
@@ -50,12 +52,17 @@ pub fn metadata(config: &Config, placement: &Placement) -> ObjectMeta {
     labels::unowned(name.clone(), &config.namespace, COMPONENT, &name)
 }
 
+/// Whether machines may ask for certificates: where somebody else issues, nobody would sign them.
+const fn enrolls(config: &Config) -> bool {
+    config.issuer.is_none()
+}
+
 /// What it runs by.
 #[must_use]
 pub fn config_map(config: &Config, placement: &Placement) -> ConfigMap {
     let brokers: Vec<_> =
         placement.brokers.iter().map(|broker| json!({"name": broker.name, "nodes": broker.nodes})).collect();
-    let settings = json!({
+    let mut settings = json!({
         "listen": format!("0.0.0.0:{AMQPS}"),
         "admin": format!("0.0.0.0:{ADMIN}"),
         "registry": format!("0.0.0.0:{REGISTRY}"),
@@ -68,6 +75,9 @@ pub fn config_map(config: &Config, placement: &Placement) -> ConfigMap {
         "kubernetes": {"namespaces": config.watch_namespaces},
         "placements": [{"region": placement.region, "provider": placement.provider, "brokers": brokers}],
     });
+    if enrolls(config) {
+        settings["enroll"] = json!({"listen": format!("0.0.0.0:{ENROLL}")});
+    }
     ConfigMap {
         metadata: metadata(config, placement),
         data: Some([("redirector.yaml".to_owned(), yaml(&settings))].into()),
@@ -89,13 +99,15 @@ pub fn service(config: &Config, placement: &Placement) -> Service {
         protocol: Some("TCP".to_owned()),
         ..ServicePort::default()
     };
+    let mut ports = vec![port("amqps", AMQPS), port("registry", REGISTRY)];
+    ports.extend(enrolls(config).then(|| port("enroll", ENROLL)));
     Service {
         metadata,
         spec: Some(ServiceSpec {
             type_: Some(wanted.kind.clone().unwrap_or_else(|| "ClusterIP".to_owned())),
             load_balancer_class: wanted.load_balancer_class.clone(),
             selector: Some(labels::selected(COMPONENT, &name)),
-            ports: Some(vec![port("amqps", AMQPS), port("registry", REGISTRY)]),
+            ports: Some(ports),
             ..ServiceSpec::default()
         }),
         ..Service::default()
@@ -115,7 +127,9 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
         &["redirector", "--config", "/etc/kinetic/config/redirector.yaml"],
         TRUSTED_USER,
     );
-    redirector.ports = Some(vec![port("amqps", AMQPS), port("registry", REGISTRY), port("admin", ADMIN)]);
+    let mut ports = vec![port("amqps", AMQPS), port("registry", REGISTRY), port("admin", ADMIN)];
+    ports.extend(enrolls(config).then(|| port("enroll", ENROLL)));
+    redirector.ports = Some(ports);
     redirector.readiness_probe = Some(probe("/readyz", ADMIN, 5, 3));
     redirector.liveness_probe = Some(probe("/healthz", ADMIN, 10, 6));
     redirector.volume_mounts = Some(vec![

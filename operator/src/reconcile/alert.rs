@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::ByteString;
 use kinetic_api::{
+    fitness::AlertFitness,
     plan::AlertPlan,
     resources::{
         Alert, Topology,
@@ -37,16 +38,21 @@ pub async fn reconcile(alert: &Alert, context: &Context) -> Result<Duration, Fai
     }
     let referred = dereference(alert, context).await?;
     let before = alert.status.as_ref();
+    let told = told(alert, &referred, context).await;
+    let mut verdicts = vec![validate(alert, &referred)];
+    verdicts.extend(told.as_ref().map(delivering));
     let conditions = condition::conditions(
         before.map_or(&[], |status| &status.conditions),
-        &[validate(alert, &referred)],
+        &verdicts,
         alert.metadata.generation,
         (context.clock)(),
     );
     // Whether it fires is the alert service's to know: what it said last stays.
     let said = before.and_then(|status| status.state).filter(|state| *state != AlertState::Inactive);
+    let fires = |told: &AlertFitness| if told.firing > 0 { AlertState::Firing } else { AlertState::Quiet };
+    let state = told.as_ref().map(fires).or(said);
     let status =
-        AlertStatus { state: if alert.spec.active { said } else { Some(AlertState::Inactive) }, conditions };
+        AlertStatus { state: if alert.spec.active { state } else { Some(AlertState::Inactive) }, conditions };
     if apply::status(&context.client, alert, before, &status).await? == apply::Applied::Written {
         context.keys.notify_one();
     }
@@ -57,6 +63,27 @@ pub async fn reconcile(alert: &Alert, context: &Context) -> Result<Duration, Fai
     )
     .await;
     Ok(AGAIN)
+}
+
+/// What the alert service tells of it, if that answers.
+async fn told(alert: &Alert, referred: &Referred, context: &Context) -> Option<AlertFitness> {
+    let customer = &referred.topology.as_ref()?.spec.customer;
+    let all = context.asked.alerts(&context.client, &context.config.namespace).await?;
+    let ours = |told: &AlertFitness| told.customer == **customer && told.alert == alert.name_any();
+    Some(all.alerts.into_iter().find(ours).unwrap_or_default())
+}
+
+/// Whether what it has to say reaches people: pure.
+#[must_use]
+pub fn delivering(told: &AlertFitness) -> Verdict {
+    const KIND: &str = "Delivering";
+    if told.failing == 0 {
+        return Verdict::good(KIND, "Delivering", "no message waits to be tried again");
+    }
+    let why = told.last_error.as_deref().unwrap_or("no reason was given");
+    let message =
+        format!("{} message(s) could not be delivered yet, and are tried again: {why}", told.failing);
+    Verdict::bad(KIND, "Failing", message)
 }
 
 async fn dereference(alert: &Alert, context: &Context) -> Result<Referred, Failure> {

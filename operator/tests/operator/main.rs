@@ -6,6 +6,7 @@ mod api;
 mod chart;
 mod cluster;
 mod customer;
+mod enrollment;
 mod errors;
 mod faults;
 mod foreign;

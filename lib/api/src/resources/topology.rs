@@ -512,6 +512,10 @@ pub struct AnalyticStatus {
     #[schemars(length(max = 40))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_since: Option<String>,
+    /// What the analytic was then, as a hash: an edit makes its past history.
+    #[schemars(length(max = 64))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
 }
 
 /// Whether an analytic can say anything.

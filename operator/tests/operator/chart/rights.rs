@@ -68,7 +68,7 @@ fn nobody_but_the_operator_reads_secrets() {
                 who if who == operator => assert!(!secrets.is_empty()),
                 // It deletes them by name and label. To list is to read: it has that for as long as it runs.
                 "kinetic-uninstall" => {
-                    assert!(secrets.iter().all(|(_, _, verb)| verb == "list" || verb == "delete"))
+                    assert!(secrets.iter().all(|(_, _, verb)| verb == "list" || verb == "delete"));
                 }
                 _ => assert!(secrets.is_empty(), "{values}: {who}: {secrets:?}"),
             }
