@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use k8s_openapi::ByteString;
 use kinetic_api::resources::{Customer, Topology};
 use kinetic_operator::{
     build::{
+        alert_keys::{alert_keys, entry},
         certificate::certificate,
         client_files::{self, ClientOf, client_files},
         config_map::{COMPONENT, config_map, name},
@@ -107,6 +109,12 @@ fn a_customers_client() {
     for file in ["sidecar.yaml", "collectd.conf", "statsd.js"] {
         insta::assert_snapshot!(format!("client_secret_{file}"), text(file));
     }
+}
+
+#[test]
+fn the_alert_services_keys() {
+    let keys = [(entry("shops", "hook-secret", "key"), ByteString(b"secret".to_vec()))];
+    insta::assert_yaml_snapshot!("alert_keys", alert_keys("kinetic-system", keys.into()));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn args(pod: &Value) -> Vec<String> {
 #[test]
 fn the_alert_service_reads_its_configuration() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     let objects = objects();
     let folder = tempfile::tempdir().unwrap();
@@ -54,7 +54,7 @@ fn the_alert_service_reads_its_configuration() {
 #[test]
 fn operator_and_hook_understand_their_arguments() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     let objects = objects();
     let operator = object(&objects, "Deployment", "kinetic-operator");
@@ -68,7 +68,7 @@ fn operator_and_hook_understand_their_arguments() {
 #[test]
 fn helm_test_says_what_does_not_answer() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     let objects = objects();
     let mut args = args(&object(&objects, "Pod", "kinetic-test")["spec"]);

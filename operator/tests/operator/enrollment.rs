@@ -35,7 +35,7 @@ const REGION: &str = "c-enroll";
 #[tokio::test(flavor = "multi_thread")]
 async fn machines_enrol() {
     if let Some(reason) = kubernetes::missing() {
-        eprintln!("skipped: {reason}");
+        kinetic_tests::skip(&reason);
         return;
     }
     let cluster = Cluster::start().await;

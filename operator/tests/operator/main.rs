@@ -7,6 +7,7 @@ mod chart;
 mod cluster;
 mod customer;
 mod enrollment;
+mod errors;
 mod faults;
 mod foreign;
 mod invalid;

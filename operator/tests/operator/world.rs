@@ -212,10 +212,7 @@ impl<'c> World<'c> {
     fn lose_something_on_the_broker(&mut self) {
         let kind = self.one(&["users", "queues", "policies"]);
         let Some(listed) = listed(kind) else { return };
-        let its: Vec<_> = listed
-            .into_iter()
-            .filter(|item| belongs(item, self.region) && !belongs(item, &format!("{}.aws.c9", self.region)))
-            .collect();
+        let its: Vec<_> = listed.into_iter().filter(|item| belongs(item, self.region)).collect();
         if its.is_empty() {
             return;
         }
@@ -253,10 +250,38 @@ impl<'c> World<'c> {
                 going.extend(gone.map(|topology| format!("{namespace}/{}", topology.name_any())));
             }
             if going.is_empty() {
-                return;
+                return self.collect().await;
             }
             assert!(Instant::now() < deadline, "not gone: {going:?}");
             tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// In place of the garbage collector: what has no owner any more goes.
+    async fn collect(&self) {
+        for namespace in &self.namespaces {
+            let all = ListParams::default();
+            let mut owners: Vec<_> = self
+                .api::<Customer>(namespace)
+                .list(&all)
+                .await
+                .unwrap()
+                .iter()
+                .filter_map(ResourceExt::uid)
+                .collect();
+            owners.extend(
+                self.api::<Topology>(namespace).list(&all).await.unwrap().iter().filter_map(ResourceExt::uid),
+            );
+            macro_rules! collect {
+                ($($kind:ty),*) => {$(
+                    for object in self.api::<$kind>(namespace).list(&all.clone().labels(OURS)).await.unwrap() {
+                        if !object.owner_references().iter().any(|owner| owners.contains(&owner.uid)) {
+                            self.delete::<$kind>(namespace, &object.name_any()).await;
+                        }
+                    }
+                )*};
+            }
+            collect!(Secret, ConfigMap, StatefulSet, NetworkPolicy, PodDisruptionBudget);
         }
     }
 
@@ -364,7 +389,7 @@ impl<'c> World<'c> {
         for kind in ["vhosts", "users"] {
             for item in listed(kind).unwrap_or_default() {
                 let name = item["name"].as_str().unwrap().to_owned();
-                if belongs(&item, self.region) && !name.starts_with(&format!("{}.aws.c9", self.region)) {
+                if belongs(&item, self.region) {
                     RabbitMq::shared().http(
                         "DELETE",
                         &format!("/api/{kind}/{}", name.replace('/', "%2F")),
@@ -377,9 +402,10 @@ impl<'c> World<'c> {
 
     /// Waits until another operator, which has seen nothing of all that, has come to the same end.
     pub async fn comes_to(&self, end: &BTreeMap<String, Value>) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + 2 * QUIET;
+        let end = &without_mistaken(end);
         loop {
-            let state = self.state().await;
+            let state = without_mistaken(&self.state().await);
             if state == *end {
                 return;
             }
@@ -412,10 +438,28 @@ fn listed(kind: &str) -> Option<Vec<Value>> {
     serde_json::from_str(&RabbitMq::shared().try_http("GET", &format!("/api/{kind}"), "").ok()?).ok()
 }
 
-/// Whether it is in the region's vhosts, or one of them, or a user of theirs.
+/// Whether it is in the vhosts of a region's Customers, or one of them, or a user of theirs.
 fn belongs(item: &Value, region: &str) -> bool {
-    let of = item.get("vhost").unwrap_or(&item["name"]);
-    of.as_str().is_some_and(|of| of.starts_with(region))
+    let of = item.get("vhost").unwrap_or(&item["name"]).as_str().unwrap_or_default();
+    of.starts_with(&format!("{region}.")) && !of.starts_with(&format!("{region}.aws.c9"))
+}
+
+/// Without what a Topology with a mistake in it has left from before that: it goes on running as it was.
+fn without_mistaken(state: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let mistaken = |(key, status): (&String, &Value)| {
+        let name = key.strip_prefix("status of Topology ")?;
+        let conditions = status["conditions"].as_array()?;
+        let bad = conditions.iter().any(|c| c["type"] == "Accepted" && c["status"] == "False");
+        bad.then(|| name.to_owned())
+    };
+    let mistaken: Vec<_> = state.iter().filter_map(mistaken).collect();
+    let left = |key: &str| {
+        mistaken.iter().any(|of| {
+            let name = of.rsplit('/').next().unwrap_or_default();
+            key.contains(&format!(" {of}-analyzer")) || key.contains(&format!("kinetic.metrics.{name}."))
+        })
+    };
+    state.iter().filter(|(key, _)| !left(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 async fn owned<K>(client: &Client, namespace: &str, state: &mut BTreeMap<String, Value>)

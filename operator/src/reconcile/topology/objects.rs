@@ -28,6 +28,7 @@ use crate::{
     certify::{Certified, Slot, certify},
     condition::Verdict,
     context::{Context, Failure},
+    known::Key,
     leaf::Wanted,
 };
 
@@ -97,7 +98,10 @@ pub(super) async fn renew(topology: &Topology, context: &Context) -> Result<(), 
     let Some(owner) = Owned::by(topology) else { return Ok(()) };
     let api = Api::<StatefulSet>::namespaced(context.client.clone(), &owner.namespace);
     for partition in 0..u8::try_from(topology.spec.analyzer.partitions).unwrap_or_default() {
-        if api.get_opt(&stateful_set::name(&topology.name_any(), partition)).await?.is_some() {
+        let name = stateful_set::name(&topology.name_any(), partition);
+        let key = Key::new::<StatefulSet>(&owner.namespace, &name);
+        let known = context.known.memo(&key).is_some();
+        if known || (!context.known.absent(&key) && api.get_opt(&name).await?.is_some()) {
             certificate(topology, &owner, partition, context).await?;
         }
     }

@@ -11,7 +11,7 @@ use super::{VALUES, objects, parsed, rendered, template, text};
 #[test]
 fn as_it_was() {
     if let Some(reason) = helm::missing() {
-        return kinetic_tests::skip(&reason);
+        return kinetic_tests::skip(reason);
     }
     for name in VALUES {
         insta::assert_snapshot!(format!("chart_{name}"), rendered(name));
@@ -21,7 +21,7 @@ fn as_it_was() {
 #[test]
 fn helm_finds_nothing_to_complain_of() {
     if let Some(reason) = helm::missing() {
-        return kinetic_tests::skip(&reason);
+        return kinetic_tests::skip(reason);
     }
     for name in ["kinetic", "kinetic-crds"] {
         let output = helm::helm(&["lint", "--strict", chart(name).to_str().unwrap()]);
@@ -33,7 +33,7 @@ fn helm_finds_nothing_to_complain_of() {
 #[test]
 fn the_operator_can_read_its_configuration() {
     if let Some(reason) = helm::missing() {
-        return kinetic_tests::skip(&reason);
+        return kinetic_tests::skip(reason);
     }
     let read = |name: &str| {
         let all = objects(name);
@@ -85,7 +85,7 @@ fn door(objects: &[Value]) -> String {
 #[test]
 fn no_version_stands_where_it_could_not_change() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     let mut looked_at = 0;
     for object in objects("trial").iter().filter(|object| text(object, "/kind") == "StatefulSet") {
@@ -103,7 +103,7 @@ fn no_version_stands_where_it_could_not_change() {
 #[test]
 fn releases_by_other_names_are_told_apart() {
     if let Some(reason) = helm::missing() {
-        return kinetic_tests::skip(&reason);
+        return kinetic_tests::skip(reason);
     }
     let chart = chart("kinetic");
     let long = "a-release-whose-name-is-as-long-as-helm-will-take-it";
@@ -122,7 +122,7 @@ fn releases_by_other_names_are_told_apart() {
 #[test]
 fn a_placement_without_a_broker_is_refused() {
     if let Some(reason) = helm::missing() {
-        return kinetic_tests::skip(&reason);
+        return kinetic_tests::skip(reason);
     }
     let error = template(&["--set-json", r#"placements=[{"region":"r","provider":"p"}]"#]).unwrap_err();
     assert!(error.contains("placements[0].brokers") && error.contains("rabbitmq.enabled"), "{error}");

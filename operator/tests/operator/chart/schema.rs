@@ -132,7 +132,7 @@ fn wrong() -> Vec<(&'static str, Value, &'static str)> {
 #[test]
 fn a_wrong_value_is_refused_with_its_field() {
     if let Some(reason) = helm::missing() {
-        return kinetic_tests::skip(&reason);
+        return kinetic_tests::skip(reason);
     }
     for (path, value, named) in wrong() {
         let set = format!("{path}={value}");
