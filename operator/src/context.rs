@@ -91,8 +91,9 @@ impl Context {
             .flat_map(|placement| placement.brokers.iter().map(move |broker| (placement, broker)))
             .map(|(placement, broker)| {
                 let (user, password) = broker.admin.credentials()?;
-                let client = client::Client::new(&broker.admin.url, user, password)
-                    .map_err(|error| unusable(&format!("{}: admin.url", broker.name), error.to_string()))?;
+                let client =
+                    client::Client::new(&broker.admin.url, broker.admin.ca_file.clone(), user, password)
+                        .map_err(|error| unusable(&format!("{}: admin", broker.name), error.to_string()))?;
                 Ok((
                     placement.redirector_name(),
                     Broker::new(broker.name.clone(), broker.max_customers, client),
