@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kinetic_api::{
@@ -31,15 +36,18 @@ const RESOURCES: &str = include_str!("resources/load.yaml");
 /// The API server, as an administrator.
 struct Cluster {
     client: Client,
-    kubernetes: Kubernetes,
+    /// Written once: who reads it while it is written has half of it.
+    kubeconfig: PathBuf,
+    _kubernetes: Kubernetes,
 }
 
 impl Cluster {
     async fn start() -> Self {
         let kubernetes = Kubernetes::start();
-        let read = Kubeconfig::read_from(kubernetes.kubeconfig()).unwrap();
+        let kubeconfig = kubernetes.kubeconfig();
+        let read = Kubeconfig::read_from(&kubeconfig).unwrap();
         let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
-        Self { client: Client::try_from(config).unwrap(), kubernetes }
+        Self { client: Client::try_from(config).unwrap(), kubeconfig, _kubernetes: kubernetes }
     }
 
     async fn define(&self) {
@@ -72,9 +80,7 @@ impl Cluster {
 
     fn run(&self, role: &str, config: &Path) -> Kinetic {
         let mut command = Command::new(binary());
-        Kinetic::spawn(
-            command.args([role, "--config"]).arg(config).env("KUBECONFIG", self.kubernetes.kubeconfig()),
-        )
+        Kinetic::spawn(command.args([role, "--config"]).arg(config).env("KUBECONFIG", &self.kubeconfig))
     }
 }
 
@@ -123,10 +129,46 @@ fn publish(broker: &RabbitMq, load: i64) {
     broker.http("POST", "/api/exchanges/test.local.shop/kinetic.metrics/publish", &message);
 }
 
+/// Where the front door listens, and where both are asked.
+struct Ports {
+    amqps: u16,
+    registry: u16,
+    door: u16,
+    alert: u16,
+}
+
+/// The configurations of the front door and the alert service. Of the placement's two brokers the first does not answer.
+fn configure(folder: &Path, ports: &Ports, broker: &RabbitMq, smtp: &SmtpServer) {
+    let Ports { amqps, registry, door, alert } = ports;
+    let nowhere = free_port();
+    fs::write(
+        folder.join("door.yaml"),
+        format!(
+            "listen: 127.0.0.1:{amqps}\nadmin: 127.0.0.1:{door}\nregistry: 127.0.0.1:{registry}\n\
+             tls: {{certificate: pki/issued/redirector.crt, key: pki/issued/redirector.key, trust: pki/trust.crt}}\n\
+             masterKey: {{file: master.key}}\nkubernetes: {{namespaces: [default]}}\n\
+             placements:\n  - region: test\n    provider: local\n    brokers:\n      - {{name: one, nodes: [\"127.0.0.1:{nowhere}\"]}}\n      \
+             - {{name: two, nodes: [\"127.0.0.1:{}\"]}}\n",
+            broker.amqp_port()
+        ),
+    )
+    .unwrap();
+    fs::write(
+        folder.join("alert.yaml"),
+        format!(
+            "kubernetes: {{}}\ndoors: [{{region: test, provider: local, amqp: 'amqps://localhost:{amqps}'}}]\n\
+             tls: {{cert: pki/issued/alert.crt, key: pki/issued/alert.key, ca: pki/trust.crt}}\n\
+             data: alert\nadmin: 127.0.0.1:{alert}\nmail: {{smtp: 'smtp://{}', from: kinetic@shop.example}}\n",
+            smtp.address()
+        ),
+    )
+    .unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn front_door_and_alert_service_follow_an_api_server() {
     if let Some(reason) = kubernetes::missing() {
-        eprintln!("skipped: {reason}");
+        kinetic_tests::skip(&reason);
         return;
     }
     // Another test of this process may have done so.
@@ -142,37 +184,14 @@ async fn front_door_and_alert_service_follow_an_api_server() {
         issue(folder.path(), whom);
     }
     fs::write(path("master.key"), MASTER_KEY).unwrap();
-    let [amqps, registry, door_admin, alert_admin] = [free_port(), free_port(), free_port(), free_port()];
-    // Two brokers of one placement: the first does not answer.
-    let nowhere = free_port();
-    fs::write(
-        path("door.yaml"),
-        format!(
-            "listen: 127.0.0.1:{amqps}\nadmin: 127.0.0.1:{door_admin}\nregistry: 127.0.0.1:{registry}\n\
-             tls: {{certificate: pki/issued/redirector.crt, key: pki/issued/redirector.key, trust: pki/trust.crt}}\n\
-             masterKey: {{file: master.key}}\nkubernetes: {{namespaces: [default]}}\n\
-             placements:\n  - region: test\n    provider: local\n    brokers:\n      - {{name: one, nodes: [\"127.0.0.1:{nowhere}\"]}}\n      \
-             - {{name: two, nodes: [\"127.0.0.1:{}\"]}}\n",
-            broker.amqp_port()
-        ),
-    )
-    .unwrap();
-    fs::write(
-        path("alert.yaml"),
-        format!(
-            "kubernetes: {{}}\ndoors: [{{region: test, provider: local, amqp: 'amqps://localhost:{amqps}'}}]\n\
-             tls: {{cert: pki/issued/alert.crt, key: pki/issued/alert.key, ca: pki/trust.crt}}\n\
-             data: alert\nadmin: 127.0.0.1:{alert_admin}\nmail: {{smtp: 'smtp://{}', from: kinetic@shop.example}}\n",
-            smtp.address()
-        ),
-    )
-    .unwrap();
+    let ports = Ports { amqps: free_port(), registry: free_port(), door: free_port(), alert: free_port() };
+    configure(folder.path(), &ports, &broker, &smtp);
 
     // Both wait for what the API server has to say, and say so.
     let mut door = cluster.run("redirector", &path("door.yaml"));
     let mut alert = cluster.run("alert", &path("alert.yaml"));
     door.wait_for("waiting for the API server");
-    assert_eq!(get(door_admin, "/readyz").map(|(status, _)| status), Some(503));
+    assert_eq!(get(ports.door, "/readyz").map(|(status, _)| status), Some(503));
     cluster.define().await;
     door.wait_for("taking AMQP over TLS");
 
@@ -183,7 +202,7 @@ async fn front_door_and_alert_service_follow_an_api_server() {
     cluster.assign("shop", "two").await;
     alert.wait_for("connected");
     let ready = |port: u16| get(port, "/readyz").is_some_and(|(status, _)| status == 200);
-    eventually("both to be ready", || ready(door_admin) && ready(alert_admin));
+    eventually("both to be ready", || ready(ports.door) && ready(ports.alert));
 
     // What an analyzer finds is mailed.
     fs::write(path("resources.yaml"), RESOURCES.replace("above: 100", "above: 10")).unwrap();
@@ -205,7 +224,7 @@ async fn front_door_and_alert_service_follow_an_api_server() {
     later["metadata"]["name"] = json!("later");
     cluster.apply::<Customer>(&later).await;
     cluster.assign("later", "two").await;
-    let server = format!("https://localhost:{registry}");
+    let server = format!("https://localhost:{}", ports.registry);
     let issued = |name: &str| path("pki/issued").join(name).display().to_string();
     let (cert, key, trust) =
         (issued("operator.crt"), issued("operator.key"), path("pki/trust.crt").display().to_string());

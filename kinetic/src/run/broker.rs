@@ -20,7 +20,7 @@ pub(crate) enum Broker {
     Local,
     /// A RabbitMQ.
     Amqp(Box<RabbitMq>),
-    /// RabbitMQs behind front doors.
+    /// Brokers behind front doors.
     Doors(Doors),
 }
 

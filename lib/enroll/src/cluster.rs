@@ -5,6 +5,7 @@
 
 pub mod directory;
 mod table;
+pub mod tokens;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

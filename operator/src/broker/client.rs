@@ -161,6 +161,22 @@ impl Client {
         Ok(state)
     }
 
+    /// What a vhost says of itself at this moment, if it is there.
+    pub async fn description(&self, vhost: &str) -> Result<Option<String>, BrokerError> {
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "vhosts", vhost]);
+        }
+        let call = format!("GET {url}");
+        let text = match self.ask(Method::GET, url, Value::Null).await {
+            Err(BrokerError::Refused { status: 404, .. }) => return Ok(None),
+            answered => answered?,
+        };
+        let vhost: NamedVhost = serde_json::from_str(&text)
+            .map_err(|error| BrokerError::Answer { call, cause: error.to_string() })?;
+        Ok(Some(vhost.description.unwrap_or_default()))
+    }
+
     /// Makes one change; what is gone already is deleted.
     pub async fn carry_out(&self, change: &Change) -> Result<(), BrokerError> {
         let (put, delete) = (Method::PUT, Method::DELETE);

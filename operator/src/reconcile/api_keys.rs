@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Secret;
 use kinetic_api::resources::{Customer, customer::Client};
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
 use super::wake::wake;
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     },
     config::Placement,
     context::{Context, Failure},
+    secrets,
 };
 
 /// What makes the kubelet look at once at the hashes that a front door's pod has mounted.
@@ -30,9 +30,8 @@ pub(super) async fn of(
 ) -> Result<Option<Result<String, String>>, Failure> {
     let Some(key) = &client.api_key else { return Ok(None) };
     let namespace = customer.namespace().unwrap_or_default();
-    let api = Api::<Secret>::namespaced(context.client.clone(), &namespace);
-    let secret = api.get_opt(&key.secret_ref.name).await?;
-    let found = hash(&key.secret_ref, secret.and_then(|secret| secret.data).as_ref());
+    let data = secrets::data(context, &namespace, &key.secret_ref.name).await?;
+    let found = hash(&key.secret_ref, Some(&data));
     Ok(Some(found.map_err(|problem| format!("clients[{}].apiKey: {problem}", client.name))))
 }
 
@@ -55,9 +54,11 @@ pub(super) async fn bring(placement: &Placement, context: &Context) -> Result<()
     }
     let told = fingerprint(&hashes);
     let secret = api_keys(&context.config, placement, hashes);
-    if apply(&context.client, &secret).await? == Applied::Written {
+    let (name, changed) = (secret.name_any(), apply(context, &secret).await? == Applied::Written);
+    if context.to_be_told(&name, changed) {
         let pods = query(COMPONENT, &placement.redirector_name());
         wake(context, &context.config.namespace, &pods, SEEN, &told).await?;
+        context.told(&name);
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ watchNamespaces: {{ include "kinetic.namespaces" . }}
 trustDomain: {{ .Values.trustDomain }}
 masterKeyVersion: {{ .Values.masterKeyVersion }}
 rotation: {{ toJson .Values.rotation }}
-{{- with .Values.issuer }}
-issuer: {{ toJson . }}
+{{- if .Values.issuer.name }}
+issuer: {{ toJson .Values.issuer }}
 {{- end }}
 image: {{ include "kinetic.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}

@@ -20,10 +20,10 @@
   verbs: [get, list, patch]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
@@ -39,7 +39,7 @@
 
 {{/* What is asked of cert-manager, where it issues. */}}
 {{- define "kinetic.rules.issuer" -}}
-{{- if .Values.issuer }}
+{{- if .Values.issuer.name }}
 - apiGroups: [cert-manager.io]
   resources: [certificates]
   verbs: [get, list, watch, create, patch, delete]
@@ -50,16 +50,16 @@
 {{- define "kinetic.rules.operator-own" -}}
 - apiGroups: [""]
   resources: [secrets, configmaps, services]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, patch]
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, create, update]
@@ -107,6 +107,11 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.issuer.name }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [list, delete]
+{{- end }}
 {{- end }}
 
 {{- define "kinetic.rules.uninstall-own" -}}
@@ -122,6 +127,11 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, create, update, delete]
+{{- if .Values.issuer.name }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [list, delete]
+{{- end }}
 {{- end }}
 
 {{/* A Role in a namespace, or a ClusterRole where that is none, and who has it: list . PART NAME NAMESPACE RULES ACCOUNT [annotations]. */}}

@@ -160,7 +160,7 @@ impl Watches {
                     Err(error) if !std::mem::replace(&mut away, true) => warn!(
                         error = %chain(&error),
                         "the API server does not tell of {place}: what was known of them holds, and it is tried again; \
-                         if it refuses, give this program's service account the right to list and watch them"
+                         if it knows none, install the definitions (kinetic crd); if it refuses, give this program's account the right to list and watch them"
                     ),
                     Err(error) => debug!(%error, "the API server does not tell of {place}"),
                 }

@@ -43,31 +43,27 @@ pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verd
 
 /// What is awaited, if anything.
 async fn objects(of: &TopologyOf, context: &Context) -> Result<Option<String>, Failure> {
-    let client = &context.client;
     let config = config_map(of);
-    let changed = apply(client, &config).await? == Applied::Written;
-    apply(client, &network_policy(of)).await?;
+    let changed = apply(context, &config).await? == Applied::Written;
+    if context.to_be_told(&of.owner.reference.uid, changed) {
+        let told = fingerprint(&config.data.unwrap_or_default());
+        wake(context, &of.owner.namespace, &query(COMPONENT, &of.name), SEEN, &told).await?;
+        context.told(&of.owner.reference.uid);
+    }
+    apply(context, &network_policy(of)).await?;
     let metadata = owned(config_map::name(&of.name), COMPONENT, &of.name, &of.owner);
-    apply(client, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
+    apply(context, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
     let mut keep = BTreeSet::new();
     let mut awaited = None;
     for partition in 0..of.partitions {
         awaited = certificate(&of.topology, &of.owner, partition, context).await?.or(awaited);
-        apply(client, &stateful_set(of, partition)).await?;
+        apply(context, &stateful_set(of, partition)).await?;
         keep.insert(stateful_set::name(&of.name, partition));
     }
-    let (namespace, selector) = (&of.owner.namespace, query(COMPONENT, &of.name));
-    if context.to_be_pruned(&of.owner.reference.uid, &keep) {
-        prune::<StatefulSet>(client, namespace, &selector, &of.owner.reference, &keep).await?;
-        prune::<Secret>(client, namespace, &selector, &of.owner.reference, &keep).await?;
-        if context.config.issuer.is_some() {
-            prune::<Certificate>(client, namespace, &selector, &of.owner.reference, &keep).await?;
-        }
-        context.pruned(of.owner.reference.uid.clone(), keep);
-    }
-    if changed {
-        let told = fingerprint(&config.data.unwrap_or_default());
-        wake(context, &of.owner.namespace, &query(COMPONENT, &of.name), SEEN, &told).await?;
+    prune::<StatefulSet>(context, &of.owner, COMPONENT, &of.name, &keep).await?;
+    prune::<Secret>(context, &of.owner, COMPONENT, &of.name, &keep).await?;
+    if context.config.issuer.is_some() {
+        prune::<Certificate>(context, &of.owner, COMPONENT, &of.name, &keep).await?;
     }
     Ok(awaited)
 }
