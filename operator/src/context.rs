@@ -21,6 +21,7 @@ use crate::{
     broker::{Broker, BrokerError, client},
     certify::Pace,
     config::{Config, ConfigError, Placement},
+    http,
     known::Known,
     leaf::LeafError,
     resources::Resources,
@@ -115,6 +116,7 @@ impl Context {
             config.trust_domain.parse().map_err(|error| unusable("trustDomain", format!("{error}")))?;
         let known = Arc::new(Known::default());
         let vault = Vault::new(client.clone(), Arc::clone(&known), &config, trust_domain);
+        let http = http::plain().map_err(|error| unusable("TLS", error.to_string()))?;
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
         Ok(Self {
             resources: Resources::new(
@@ -126,7 +128,7 @@ impl Context {
                 },
             ),
             known,
-            asked: Asked::default(),
+            asked: Asked::new(http),
             recorder: Recorder::new(client.clone(), reporter),
             client,
             reissues: Pace::new(config.rotation.reissues_per_second),

@@ -7,10 +7,8 @@ use reqwest::{Method, StatusCode, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{
-    http::Http,
-    state::{Binding, BrokerState, Change, Policy, Vhost},
-};
+use super::state::{Binding, BrokerState, Change, Policy, Vhost};
+use crate::http::Http;
 
 /// Why a broker was not looked at, or not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

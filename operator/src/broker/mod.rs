@@ -7,7 +7,6 @@
 pub mod client;
 pub mod desired;
 pub mod diff;
-mod http;
 pub mod place;
 pub mod state;
 

@@ -1,4 +1,4 @@
-//! Connections to a broker's HTTP interface; over TLS, by authorities in a file that may be replaced.
+//! Connections by HTTP; over TLS, by authorities in a file that may be replaced.
 
 use std::{
     path::PathBuf,
@@ -35,13 +35,7 @@ enum Kind {
 impl Http {
     /// Without TLS.
     pub fn plain() -> Result<Self, HttpError> {
-        // It wants a configuration whatever the scheme; this one trusts nobody.
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| HttpError::Tls(error.to_string()))?
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth();
-        Ok(Self(Arc::new(Kind::Plain(client(&config)?))))
+        Ok(Self(Arc::new(Kind::Plain(plain()?))))
     }
 
     /// To a server that one of these authorities vouches for; those that the system trusts where there is no file.
@@ -67,6 +61,17 @@ impl Http {
             }
         }
     }
+}
+
+/// Makes connections without TLS.
+pub fn plain() -> Result<reqwest::Client, HttpError> {
+    // It wants a configuration whatever the scheme; this one trusts nobody.
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| HttpError::Tls(error.to_string()))?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    client(&config)
 }
 
 fn client(config: &ClientConfig) -> Result<reqwest::Client, HttpError> {
