@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const ALERT_ADMIN: u16 = 8183;
 
 /// What was heard last, by whom it was told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Asked {
     http: reqwest::Client,
     heard: Mutex<HashMap<String, Heard>>,
@@ -42,6 +42,12 @@ struct Heard {
 }
 
 impl Asked {
+    /// Nobody has been asked yet.
+    #[must_use]
+    pub fn new(http: reqwest::Client) -> Self {
+        Self { http, heard: Mutex::default() }
+    }
+
     /// How the analyzer in a pod fares.
     pub async fn analyzer(&self, client: &Client, namespace: &str, pod: &str) -> Option<Analyzers> {
         let find = async || {

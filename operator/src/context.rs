@@ -21,6 +21,7 @@ use crate::{
     broker::{Broker, BrokerError, client},
     certify::Pace,
     config::{Config, ConfigError, Placement},
+    http,
     known::Known,
     leaf::LeafError,
     resources::Resources,
@@ -96,8 +97,9 @@ impl Context {
             .flat_map(|placement| placement.brokers.iter().map(move |broker| (placement, broker)))
             .map(|(placement, broker)| {
                 let (user, password) = broker.admin.credentials()?;
-                let client = client::Client::new(&broker.admin.url, user, password)
-                    .map_err(|error| unusable(&format!("{}: admin.url", broker.name), error.to_string()))?;
+                let client =
+                    client::Client::new(&broker.admin.url, broker.admin.ca_file.clone(), user, password)
+                        .map_err(|error| unusable(&format!("{}: admin", broker.name), error.to_string()))?;
                 Ok((
                     placement.redirector_name(),
                     Broker::new(broker.name.clone(), broker.max_customers, client),
@@ -114,6 +116,7 @@ impl Context {
             config.trust_domain.parse().map_err(|error| unusable("trustDomain", format!("{error}")))?;
         let known = Arc::new(Known::default());
         let vault = Vault::new(client.clone(), Arc::clone(&known), &config, trust_domain);
+        let http = http::plain().map_err(|error| unusable("TLS", error.to_string()))?;
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
         Ok(Self {
             resources: Resources::new(
@@ -125,7 +128,7 @@ impl Context {
                 },
             ),
             known,
-            asked: Asked::default(),
+            asked: Asked::new(http),
             recorder: Recorder::new(client.clone(), reporter),
             client,
             reissues: Pace::new(config.rotation.reissues_per_second),

@@ -14,6 +14,7 @@ pub mod condition;
 pub mod config;
 pub mod context;
 pub mod enrollment;
+mod http;
 pub mod known;
 pub mod leaf;
 pub mod lease;

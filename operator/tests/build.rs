@@ -7,6 +7,7 @@ use kinetic_api::resources::{Customer, Topology};
 use kinetic_operator::{
     build::{
         alert_keys::{alert_keys, entry},
+        api_keys::api_keys,
         certificate::certificate,
         client_files::{self, ClientOf, client_files},
         config_map::{COMPONENT, config_map, name},
@@ -157,6 +158,8 @@ fn a_front_doors_objects() {
     insta::assert_yaml_snapshot!("redirector_config_map", redirector::config_map(&config, placement));
     insta::assert_yaml_snapshot!("redirector_service", redirector::service(&config, placement));
     insta::assert_yaml_snapshot!("redirector_deployment", redirector::deployment(&config, placement, "hash"));
+    let hashes = [("acme.old".to_owned(), "sha256:00".to_owned())].into();
+    insta::assert_yaml_snapshot!("redirector_keys", api_keys(&config, placement, hashes));
     insta::assert_yaml_snapshot!("redirector_names", redirector::names(placement, &config.namespace));
 }
 

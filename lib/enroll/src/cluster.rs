@@ -5,6 +5,7 @@
 
 pub mod directory;
 mod table;
+pub mod tokens;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -71,11 +72,11 @@ impl ClusterStore {
             let told = changes.clone();
             let events =
                 watcher(api::<DeserializeGuard<Enrollment>>(client, scope), watcher::Config::default());
-            let changed = move || told.send_modify(|changes| *changes += 1);
-            tasks.spawn(enrollments[at].clone().follow(events.default_backoff(), readable, changed));
+            let count = move || told.send_modify(|changes| *changes += 1);
+            tasks.spawn(enrollments[at].clone().follow(events.default_backoff(), readable, count));
 
             let (told, all, kept) = (changes.clone(), customers.clone(), Arc::clone(&directory));
-            let changed = move || {
+            let look = move || {
                 let all: Vec<_> = all.iter().flat_map(Table::all).collect();
                 let new = Arc::new(Directory::of(all.iter().map(AsRef::as_ref)));
                 *kept.lock().unwrap_or_else(PoisonError::into_inner) = new;
@@ -83,7 +84,7 @@ impl ClusterStore {
             };
             let api = api::<PartialObjectMeta<Customer>>(client, scope);
             let events = watcher(api, watcher::Config::default()).default_backoff();
-            tasks.spawn(customers[at].clone().follow(events, |customer| Some(customer.metadata), changed));
+            tasks.spawn(customers[at].clone().follow(events, |customer| Some(customer.metadata), look));
         }
         let inner = Inner { client: client.clone(), enrollments, directory, changes, _tasks: tasks };
         for table in &inner.enrollments {

@@ -13,6 +13,7 @@ use k8s_openapi::{
 use serde_json::json;
 
 use super::{
+    api_keys,
     config_map::yaml,
     labels,
     pod::{TRUSTED_USER, container, mounted, needs, pod_security, port, probe},
@@ -72,6 +73,7 @@ pub fn config_map(config: &Config, placement: &Placement) -> ConfigMap {
             "trust": "/etc/kinetic/tls/ca.crt",
         },
         "masterKey": {"file": "/etc/kinetic/master/master.key", "version": config.master_key_version},
+        "apiKeys": "/etc/kinetic/keys",
         "kubernetes": {"namespaces": config.watch_namespaces},
         "placements": [{"region": placement.region, "provider": placement.provider, "brokers": brokers}],
     });
@@ -136,6 +138,7 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
         mounted("config", "/etc/kinetic/config"),
         mounted("tls", "/etc/kinetic/tls"),
         mounted("master", "/etc/kinetic/master"),
+        mounted("keys", "/etc/kinetic/keys"),
     ]);
     redirector.resources = Some(resources.unwrap_or_else(|| needs("100m", "64Mi", "512Mi")));
 
@@ -167,6 +170,7 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
             },
             secret("tls", &name),
             secret("master", MASTER),
+            secret("keys", &api_keys::name(placement)),
         ]),
         ..PodSpec::default()
     };

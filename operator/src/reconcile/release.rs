@@ -7,7 +7,7 @@ use kinetic_api::resources::Alert;
 use kinetic_pki::Subject;
 use kube::ResourceExt;
 
-use super::alert;
+use super::{alert, api_keys};
 use crate::{
     apply::apply,
     build::{
@@ -62,6 +62,7 @@ async fn front_door(placement: &Placement, context: &Context) -> Result<(), Fail
         Wanted { dns: redirector::names(placement, &config.namespace), ..Wanted::new(Subject::Redirector) };
     let metadata = redirector::metadata(config, placement);
     own_certificate(metadata.clone(), wanted, context).await?;
+    api_keys::bring(placement, context).await?;
     let settings = redirector::config_map(config, placement);
     apply(context, &settings).await?;
     apply(context, &redirector::service(config, placement)).await?;

@@ -10,7 +10,7 @@ use kinetic_api::resources::{
 };
 use kinetic_enroll::{
     ClusterStore, Decisions, EnrollmentId, IdKey, Requests, StoreError, Token, TokenRecord,
-    cluster::directory::annotation,
+    cluster::tokens::{ClusterTokens, whoami},
     id::Wanted,
     person,
     token::admits,
@@ -18,10 +18,7 @@ use kinetic_enroll::{
 };
 use kinetic_pki::{PrivateKey, Trusted, request};
 use kinetic_tests::kubernetes;
-use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
-};
+use kube::{Api, ResourceExt, api::PostParams};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +61,7 @@ async fn machines_enrol() {
         "the authority is trusted for as long after it is replaced"
     );
 
+    assert_eq!(whoami(&cluster.client).await.unwrap(), "tests");
     a_person_decides(&store).await;
     whoever_saw_it_before_is_told_so(&store).await;
     nobody_asks_from_elsewhere(&cluster).await;
@@ -74,17 +72,22 @@ async fn machines_enrol() {
 async fn a_token_is_known_by_its_hash(cluster: &Cluster, store: &ClusterStore) {
     let (token, now) = (Token::generate(), Timestamp::now());
     let record = TokenRecord::of(&token, "acme".parse().unwrap(), now, now + Duration::from_hours(1));
-    let (key, value) = annotation(&record);
-    assert!(!value.contains(&token.reveal()[4..]));
-    let patch = |value: serde_json::Value| json!({"metadata": {"annotations": {&key: value}}});
-    let api = cluster.api::<Customer>();
-    api.patch("acme", &PatchParams::default(), &Patch::Merge(&patch(json!(value)))).await.unwrap();
+    let tokens = ClusterTokens::new(&cluster.client, "shops");
+    let over = TokenRecord::of(&Token::generate(), "acme".parse().unwrap(), now, now);
+    for record in [&over, &record] {
+        tokens.keep(record, now).await.unwrap();
+    }
+    assert_eq!(tokens.all().await.unwrap(), [record.clone()], "what has run out is forgotten");
+    let nobody = TokenRecord { customer: "nobody".parse().unwrap(), ..record.clone() };
+    assert!(matches!(tokens.keep(&nobody, now).await, Err(StoreError::NoCustomer(_))));
+    let customer = cluster.api::<Customer>().get("acme").await.unwrap();
+    assert!(!format!("{customer:?}").contains(&token.reveal()[4..]), "only its hash is kept");
     let admitted = async || {
         let record = store.token(&token.id()).await.unwrap();
         admits(record.as_ref(), &token, &"acme".parse().unwrap(), now)
     };
     eventually("the token to be known", admitted).await;
-    api.patch("acme", &PatchParams::default(), &Patch::Merge(&patch(json!(null)))).await.unwrap();
+    tokens.revoke("acme", &record.id).await.unwrap();
     eventually("the token to be forgotten", async || !admitted().await).await;
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod api;
+mod broker_tls;
 mod chart;
 mod cluster;
 mod customer;

@@ -1,4 +1,4 @@
-//! The certificates of a Customer's client classes, a Secret each.
+//! The certificates of a Customer's client classes, a Secret each; and whether the keys are there of those that have keys instead.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     condition::Verdict,
     context::{Context, Failure},
     leaf::Wanted,
-    reconcile::SOON,
+    reconcile::{SOON, api_keys},
     vault::Material,
 };
 
@@ -105,6 +105,11 @@ pub(super) async fn certificates(
                 problems.push(("SecretTaken", error.to_string()));
             }
             Err(failure) => return Err(failure),
+        }
+    }
+    for client in &customer.spec.clients {
+        if let Some(Err(problem)) = api_keys::of(customer, client, context).await? {
+            problems.push(("ApiKeyMissing", problem));
         }
     }
     withdraw(customer, &keep, context).await?;

@@ -2,20 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::{
-    apps::v1::StatefulSet,
-    core::v1::{Pod, Secret},
-};
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret};
 use kinetic_api::resources::Topology;
 use kinetic_pki::Subject;
-use kube::{
-    Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
-};
-use serde_json::json;
+use kube::{Api, ResourceExt};
 
 use crate::{
-    apply::{Applied, ApplyError, MANAGER, apply, prune},
+    apply::{Applied, ApplyError, apply, prune},
     build::{
         certificate::Certificate,
         config_map::{self, COMPONENT, config_map, fingerprint},
@@ -30,6 +23,7 @@ use crate::{
     context::{Context, Failure},
     known::Key,
     leaf::Wanted,
+    reconcile::wake::wake,
 };
 
 const KIND: &str = "AnalyzersReady";
@@ -53,7 +47,8 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<Option<String>, F
     let config = config_map(of);
     let changed = apply(context, &config).await? == Applied::Written;
     if context.to_be_told(&of.owner.reference.uid, changed) {
-        wake(of, &fingerprint(&config.data.unwrap_or_default()), context).await?;
+        let told = fingerprint(&config.data.unwrap_or_default());
+        wake(context, &of.owner.namespace, &query(COMPONENT, &of.name), SEEN, &told).await?;
         context.told(&of.owner.reference.uid);
     }
     apply(context, &network_policy(of)).await?;
@@ -103,23 +98,6 @@ pub(super) async fn renew(topology: &Topology, context: &Context) -> Result<(), 
         let known = context.known.memo(&key).is_some();
         if known || (!context.known.absent(&key) && api.get_opt(&name).await?.is_some()) {
             certificate(topology, &owner, partition, context).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Annotates the pods (not their template: that would restart them) with what they should have mounted.
-async fn wake(of: &TopologyOf, fingerprint: &str, context: &Context) -> Result<(), Failure> {
-    let api = Api::<Pod>::namespaced(context.client.clone(), &of.owner.namespace);
-    let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    for pod in api.list(&ListParams::default().labels(&query(COMPONENT, &of.name))).await? {
-        if pod.annotations().get(SEEN).is_some_and(|seen| seen == fingerprint) {
-            continue;
-        }
-        let patch = json!({"metadata": {"annotations": {SEEN: fingerprint}}});
-        match api.patch_metadata(&pod.name_any(), &parameters, &Patch::Merge(&patch)).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            patched => drop(patched?),
         }
     }
     Ok(())

@@ -107,13 +107,20 @@ fn front_doors_and_alert_service_only_read_what_they_follow() {
             ("kinetic-redirector", &["customers", "topologies"][..]),
             (alert, &["alerts", "customers", "topologies"]),
         ] {
-            let wanted: BTreeSet<Right> = namespaces
+            let mut wanted: BTreeSet<Right> = namespaces
                 .iter()
                 .flat_map(|namespace| resources.iter().map(move |resource| (namespace, resource)))
                 .flat_map(|(n, r)| {
                     ["get", "list", "watch"].map(|verb| ((*n).to_owned(), (*r).to_owned(), verb.to_owned()))
                 })
                 .collect();
+            if who == "kinetic-redirector" {
+                // Machines' requests are taken in; whoever decides writes their status.
+                wanted.extend(namespaces.iter().flat_map(|namespace| {
+                    ["get", "list", "watch", "create"]
+                        .map(|verb| ((*namespace).to_owned(), "enrollments".to_owned(), verb.to_owned()))
+                }));
+            }
             assert_eq!(all[who], wanted, "{values}: {who}");
         }
     }
