@@ -104,16 +104,21 @@ fn front_doors_and_alert_service_only_read_what_they_follow() {
     ] {
         let all = rights(&objects(values));
         for (who, resources) in [
-            ("kinetic-redirector", &["customers", "topologies"][..]),
+            ("kinetic-redirector", &["customers", "enrollments", "topologies"][..]),
             (alert, &["alerts", "customers", "topologies"]),
         ] {
-            let wanted: BTreeSet<Right> = namespaces
+            let mut wanted: BTreeSet<Right> = namespaces
                 .iter()
                 .flat_map(|namespace| resources.iter().map(move |resource| (namespace, resource)))
                 .flat_map(|(n, r)| {
                     ["get", "list", "watch"].map(|verb| ((*n).to_owned(), (*r).to_owned(), verb.to_owned()))
                 })
                 .collect();
+            // A front door takes requests for certificates in.
+            if resources.contains(&"enrollments") {
+                let takes = |n: &&str| ((*n).to_owned(), "enrollments".to_owned(), "create".to_owned());
+                wanted.extend(namespaces.iter().map(takes));
+            }
             assert_eq!(all[who], wanted, "{values}: {who}");
         }
     }
