@@ -15,7 +15,7 @@ use crate::build::config_map::ANALYZER_ADMIN;
 
 /// Nobody is asked more often.
 const EVERY: Duration = Duration::from_secs(25);
-/// A pod that is not there is not looked for more often.
+/// An analyzer's pod that is not there is not looked for more often: each has a Topology, and there are many.
 const ABSENT: Duration = Duration::from_mins(5);
 /// An answer is believed for so long.
 const BELIEVED: Duration = Duration::from_mins(2);
@@ -54,7 +54,7 @@ impl Asked {
             let pod = Api::<Pod>::namespaced(client.clone(), namespace).get_opt(pod).await.ok()??;
             pod.status?.pod_ip
         };
-        self.ask(&format!("{namespace}/{pod}"), find, ANALYZER_ADMIN, "/api/v1/analyzers").await
+        self.ask(&format!("{namespace}/{pod}"), (find, ABSENT), ANALYZER_ADMIN, "/api/v1/analyzers").await
     }
 
     /// How the Alerts fare, by the alert service in this namespace.
@@ -66,18 +66,18 @@ impl Asked {
             let running = |pod: &Pod| pod.metadata.deletion_timestamp.is_none();
             pods.items.into_iter().filter(running).min_by_key(ResourceExt::name_any)?.status?.pod_ip
         };
-        self.ask("the alert service", find, ALERT_ADMIN, "/api/v1/alerts").await
+        self.ask("the alert service", (find, EVERY), ALERT_ADMIN, "/api/v1/alerts").await
     }
 
     async fn ask<T: DeserializeOwned + Serialize>(
         &self,
         whom: &str,
-        find: impl AsyncFnOnce() -> Option<String>,
+        (find, absent): (impl AsyncFnOnce() -> Option<String>, Duration),
         port: u16,
         path: &str,
     ) -> Option<T> {
         let mut known = self.heard().get(whom).cloned().unwrap_or_default();
-        let pause = if known.address.is_some() { EVERY } else { ABSENT };
+        let pause = if known.address.is_some() { EVERY } else { absent };
         if known.asked.is_none_or(|asked| asked.elapsed() >= pause) {
             if known.address.is_none() {
                 known.address = find().await;

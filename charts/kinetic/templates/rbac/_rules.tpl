@@ -37,6 +37,16 @@
 {{- include "kinetic.rules.issuer" . }}
 {{- end }}
 
+{{/* A namespace that is deleted loses its Roles before its resources: who takes the finalizers off these needs a right that stays. No Secret is in it. */}}
+{{- define "kinetic.rules.operator-finalizers" -}}
+- apiGroups: [kinetic.dev]
+  resources: [customers, topologies, alerts]
+  verbs: [get, list, watch, patch]
+- apiGroups: [kinetic.dev]
+  resources: [customers/status, topologies/status, alerts/status]
+  verbs: [get, patch]
+{{- end }}
+
 {{/* What is asked of cert-manager, where it issues. */}}
 {{- define "kinetic.rules.issuer" -}}
 {{- if .Values.issuer.name }}

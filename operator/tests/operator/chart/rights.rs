@@ -104,7 +104,7 @@ fn front_doors_and_alert_service_only_read_what_they_follow() {
     ] {
         let all = rights(&objects(values));
         for (who, resources) in [
-            ("kinetic-redirector", &["customers", "topologies"][..]),
+            ("kinetic-redirector", &["customers", "enrollments", "topologies"][..]),
             (alert, &["alerts", "customers", "topologies"]),
         ] {
             let mut wanted: BTreeSet<Right> = namespaces
