@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz`, `/metrics` and `/api/v1/series`; on a loopback address what else a process offers to its own machine.
+//! `/healthz`, `/readyz`, `/metrics`, `/api/v1/series` and how analyzers and Alerts fare; on a loopback address what else a process offers to its own machine.
 
 use std::{
     net::SocketAddr,
@@ -16,7 +16,10 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::series::{self, Desks};
+use crate::{
+    fitness,
+    series::{self, Desks},
+};
 
 /// What is served.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub(crate) struct Admin {
     registry: Arc<Registry>,
     unready: Unready,
     desks: Desks,
+    /// Served to whoever reaches it.
+    routes: Router,
     /// Served to this machine only.
     local: Router,
 }
@@ -50,7 +55,12 @@ impl Unready {
 
 impl Admin {
     pub(crate) fn new(registry: Registry, unready: Unready, desks: Desks) -> Self {
-        Self { registry: Arc::new(registry), unready, desks, local: Router::new() }
+        Self { registry: Arc::new(registry), unready, desks, routes: Router::new(), local: Router::new() }
+    }
+
+    /// Serves these routes, too.
+    pub(crate) fn with_routes(self, routes: Router) -> Self {
+        Self { routes, ..self }
     }
 
     /// Serves these routes, too, if it listens on a loopback address.
@@ -66,6 +76,7 @@ impl Admin {
     ) -> std::io::Result<SocketAddr> {
         let listener = TcpListener::bind(address).await?;
         let bound = listener.local_addr()?;
+        let open = self.routes.clone().merge(fitness::analyzers(self.desks.clone()));
         let series = series::router(self.desks.clone());
         let local = if bound.ip().is_loopback() { self.local.clone() } else { Router::new() };
         let router = Router::new()
@@ -74,6 +85,7 @@ impl Admin {
             .route("/metrics", get(metrics))
             .with_state(self)
             .merge(series)
+            .merge(open)
             .merge(local);
         tokio::spawn(async move {
             let served = axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await;

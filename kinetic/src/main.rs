@@ -7,6 +7,7 @@ mod cli;
 mod clients;
 mod crd;
 mod enroll;
+mod fitness;
 mod generate;
 mod home;
 mod incidents;

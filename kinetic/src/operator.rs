@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use kinetic_api::duration::Duration;
 use kinetic_operator::{
+    client::client,
     config::Config,
     metrics::Metrics,
     run::Operator,
@@ -23,7 +24,7 @@ use crate::{
 /// Reconciles Customers, Topologies and Alerts into RabbitMQ's objects, certificates and pods. Of several instances one acts.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example configuration:\n  namespace: kinetic-system       # of its own objects: authority, front doors, Lease\n  watchNamespaces: [shops]        # all where absent\n  image: kinetic:0.1.0\n  admin: 0.0.0.0:8080\n  rotation: {settle: 24h}         # between the steps by which the authority is replaced: time to fetch ca.crt\n  # issuer: {name: ours}          # a ClusterIssuer of cert-manager's, instead of an authority of its own\n  placements:\n    - region: us-west\n      provider: aws\n      host: kinetic.us-west.example   # what clients connect to\n      brokers:\n        - name: aws-1\n          nodes: [\"rabbit.kinetic-system.svc:5672\"]\n          admin: {url: \"http://rabbit.kinetic-system.svc:15672\", credentials: /etc/kinetic/brokers/aws-1}   # holds username and password\n      redirector: {replicas: 2, service: {type: LoadBalancer}}\n\nThe API server is the pod's own, or that of KUBECONFIG. Install the definitions first: kinetic crd | kubectl apply --server-side -f -"
+    after_help = "Example configuration:\n  namespace: kinetic-system       # of its own objects: authority, front doors, Lease\n  watchNamespaces: [shops]        # all where absent\n  image: kinetic:0.1.0\n  admin: 0.0.0.0:8080\n  rotation: {settle: 24h}         # between the steps by which the authority is replaced: time to fetch ca.crt\n  # issuer: {name: ours}          # a ClusterIssuer of cert-manager's, instead of an authority of its own\n  placements:\n    - region: us-west\n      provider: aws\n      host: kinetic.us-west.example   # what clients connect to\n      brokers:\n        - name: aws-1\n          nodes: [\"rabbit.kinetic-system.svc:5672\"]\n          admin: {url: \"http://rabbit.kinetic-system.svc:15672\", credentials: /etc/kinetic/brokers/aws-1}   # holds username and password; https and caFile, too\n      redirector: {replicas: 2, service: {type: LoadBalancer}}\n\nThe API server is the pod's own, or that of KUBECONFIG. Install the definitions first: kinetic crd | kubectl apply --server-side -f -"
 )]
 pub(crate) struct OperatorArgs {
     /// The configuration: a YAML file with namespace, image, placements, and what else the example below has.
@@ -51,7 +52,8 @@ pub(crate) struct OperatorArgs {
 /// Runs until stopped, or until another instance acts.
 pub(crate) async fn run(args: OperatorArgs) -> anyhow::Result<ExitCode> {
     let config = Config::read(&args.config)?;
-    let client = kube::Client::try_default().await.context(
+    let found = kube::Config::infer().await.map_err(anyhow::Error::from);
+    let client = found.and_then(|config| Ok(client(config)?)).context(
         "there is no API server to work with: run in a pod with a service account, or set KUBECONFIG",
     )?;
     let instance = if let Some(instance) = args.instance {

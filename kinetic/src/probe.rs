@@ -161,6 +161,7 @@ mod tests {
 
     async fn asked(port: u16, patience: Std) -> Result<(), String> {
         let url = Url::parse(&format!("http://127.0.0.1:{port}/readyz")).unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::new();
         let answer = until(Instant::now() + patience, || ready(&http, &url)).await;
         answer.map_err(|error| format!("{error:#}"))

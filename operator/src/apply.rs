@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug};
 
-use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
@@ -10,6 +10,12 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use crate::{
+    build::labels::{Owned, query},
+    context::Context,
+    known::Key,
+};
 
 /// As whom the operator writes.
 pub const MANAGER: &str = "kinetic-operator";
@@ -63,28 +69,80 @@ impl<K> Applicable for K where
 {
 }
 
-/// Makes an object be as wanted.
-pub async fn apply<K: Applicable>(client: &Client, desired: &K) -> Result<Applied, ApplyError> {
-    let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
-    let api = Api::<K>::namespaced(client.clone(), &namespace);
-    let mut wanted = serde_json::to_value(desired)?;
-    wanted["apiVersion"] = json!(K::api_version(&()));
-    wanted["kind"] = json!(K::kind(&()));
-    let fingerprint = fingerprint(&wanted);
-    wanted["metadata"]["annotations"][APPLIED] = json!(fingerprint);
-    if let Some(live) = api.get_opt(&name).await? {
-        if !ours(&live, desired) {
-            return Err(ApplyError::Taken { kind: K::kind(&()).into_owned(), namespace, name });
-        }
-        if live.annotations().get(APPLIED) == Some(&fingerprint)
-            && holds(&serde_json::to_value(&live)?, &wanted)
-        {
-            return Ok(Applied::Unchanged);
-        }
+/// Makes an object be as wanted. Asks nobody while it is known to be.
+pub async fn apply<K: Applicable>(context: &Context, desired: &K) -> Result<Applied, ApplyError> {
+    let wanted = Wanted::of(desired)?;
+    let key = Key::of(desired);
+    if context.known.memo(&key).is_some_and(|memo| memo.asked.as_ref() == Some(&wanted.fingerprint)) {
+        return Ok(Applied::Unchanged);
     }
-    api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&wanted)).await?;
-    tracing::info!(kind = %K::kind(&()), namespace, name, "applied");
-    Ok(Applied::Written)
+    let api = Api::<K>::namespaced(context.client.clone(), &desired.namespace().unwrap_or_default());
+    let live = api.get_opt(&desired.name_any()).await?;
+    wanted.bring(context, desired, live).await
+}
+
+/// Makes an object be as wanted that was read just now.
+pub async fn bring<K: Applicable>(
+    context: &Context,
+    desired: &K,
+    live: Option<K>,
+) -> Result<Applied, ApplyError> {
+    Wanted::of(desired)?.bring(context, desired, live).await
+}
+
+/// What is asked of the API server.
+struct Wanted {
+    object: Value,
+    fingerprint: String,
+}
+
+impl Wanted {
+    fn of<K: Applicable>(desired: &K) -> Result<Self, ApplyError> {
+        let mut object = serde_json::to_value(desired)?;
+        object["apiVersion"] = json!(K::api_version(&()));
+        object["kind"] = json!(K::kind(&()));
+        let fingerprint = fingerprint(&object);
+        object["metadata"]["annotations"][APPLIED] = json!(fingerprint);
+        Ok(Self { object, fingerprint })
+    }
+
+    async fn bring<K: Applicable>(
+        self,
+        context: &Context,
+        desired: &K,
+        live: Option<K>,
+    ) -> Result<Applied, ApplyError> {
+        let (namespace, name) = (desired.namespace().unwrap_or_default(), desired.name_any());
+        let learn = |object: &K, status: &Value| {
+            context.known.learned(Key::of(desired), object.resource_version().as_deref(), |memo| {
+                memo.asked = Some(self.fingerprint.clone());
+                memo.ready = ready(status);
+            });
+        };
+        if let Some(live) = live {
+            if !ours(&live, desired) {
+                return Err(ApplyError::Taken { kind: K::kind(&()).into_owned(), namespace, name });
+            }
+            let found = serde_json::to_value(&live)?;
+            if live.annotations().get(APPLIED) == Some(&self.fingerprint) && holds(&found, &self.object) {
+                learn(&live, &found);
+                return Ok(Applied::Unchanged);
+            }
+        }
+        let api = Api::<K>::namespaced(context.client.clone(), &namespace);
+        let patched =
+            api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&self.object)).await?;
+        tracing::info!(kind = %K::kind(&()), namespace, name, "applied");
+        learn(&patched, &serde_json::to_value(&patched)?);
+        Ok(Applied::Written)
+    }
+}
+
+/// How many of its pods are ready, of an object that has any.
+fn ready(object: &Value) -> Option<u32> {
+    let replicas = object.pointer("/spec/replicas").is_some();
+    let ready = object.pointer("/status/readyReplicas").and_then(Value::as_u64).unwrap_or_default();
+    replicas.then(|| u32::try_from(ready).unwrap_or(u32::MAX))
 }
 
 /// Writes an object's status if it is another.
@@ -113,21 +171,30 @@ where
     Ok(Applied::Written)
 }
 
-/// Deletes what is labelled so, belongs to this owner and is not to be kept. What is another's stays.
+/// Deletes what of a component's objects belongs to this owner and is not to be kept. What is another's stays.
 pub async fn prune<K: Applicable>(
-    client: &Client,
-    namespace: &str,
-    selector: &str,
-    owner: &OwnerReference,
+    context: &Context,
+    owner: &Owned,
+    component: &str,
+    instance: &str,
     keep: &BTreeSet<String>,
 ) -> Result<(), ApplyError> {
-    let api = Api::<K>::namespaced(client.clone(), namespace);
-    for object in api.list(&ListParams::default().labels(selector)).await? {
-        let name = object.name_any();
-        if keep.contains(&name) || !object.owner_references().iter().any(|o| o.uid == owner.uid) {
-            continue;
-        }
-        let exactly_this = Preconditions { uid: object.uid(), resource_version: None };
+    let api = Api::<K>::namespaced(context.client.clone(), &owner.namespace);
+    let uid = &owner.reference.uid;
+    let there = match context.known.owned::<K>(&owner.namespace, uid, component) {
+        Some(there) => there,
+        None => api
+            .list(&ListParams::default().labels(&query(component, instance)))
+            .await?
+            .into_iter()
+            .filter(|object| object.owner_references().iter().any(|of| of.uid == *uid))
+            .map(|object| (object.name_any(), object.uid().unwrap_or_default()))
+            .collect(),
+    };
+    for (name, uid) in there.into_iter().filter(|(name, _)| !keep.contains(name)) {
+        let namespace = &owner.namespace;
+        context.known.forget(&Key::new::<K>(namespace, &name));
+        let exactly_this = Preconditions { uid: Some(uid), resource_version: None };
         match api.delete(&name, &DeleteParams::background().preconditions(exactly_this)).await {
             Ok(_) => tracing::info!(kind = %K::kind(&()), namespace, name, "deleted"),
             Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
@@ -137,16 +204,22 @@ pub async fn prune<K: Applicable>(
     Ok(())
 }
 
-/// An object with the owner that we would give it, or, without one, with our label.
+/// An object with the owner that we would give it, or, without one, with our label. What we made for a former resource of the same name is taken over: it
+/// may be there still when the name is used again.
 fn ours<K: Resource>(live: &K, desired: &K) -> bool {
+    let labelled = live.labels().get(MANAGED_BY).is_some_and(|by| by == MANAGER);
     match desired.owner_references().first() {
-        Some(owner) => live.owner_references().iter().any(|of| of.uid == owner.uid),
-        None => live.labels().get(MANAGED_BY).is_some_and(|by| by == MANAGER),
+        Some(owner) => live.owner_references().iter().any(|of| {
+            let same_name =
+                (&of.api_version, &of.kind, &of.name) == (&owner.api_version, &owner.kind, &owner.name);
+            of.uid == owner.uid || (labelled && same_name)
+        }),
+        None => labelled,
     }
 }
 
 /// The SHA-256 of what is wanted.
-fn fingerprint(wanted: &Value) -> String {
+pub(crate) fn fingerprint(wanted: &Value) -> String {
     hex::encode(Sha256::digest(wanted.to_string()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -10,7 +10,7 @@ use k8s_openapi::{
     api::core::v1::{ConfigMap, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kinetic_pki::Subject;
+use kinetic_pki::{Fingerprint, Subject};
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -18,18 +18,19 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    apply::{ApplyError, MANAGED_BY, MANAGER, apply},
+    apply::{ApplyError, MANAGED_BY, MANAGER, apply, bring},
     build::{
         certificate::{Certificate, certificate},
         leaf_secret::leaf_secret,
     },
     config::IssuerRef,
     context::{Context, Failure},
+    known::Key,
     leaf::{Pair, Wanted, issue, judge, read},
 };
 
 /// A certificate that should be, and where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
     /// Its Secret's metadata.
     pub metadata: ObjectMeta,
@@ -42,7 +43,7 @@ pub struct Slot {
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Certified {
-    /// It is there.
+    /// It is there; what it says, without the PEM.
     Held(Box<Pair>),
     /// Somebody else is asked for it; what is the matter.
     Awaited(String),
@@ -56,13 +57,35 @@ pub async fn certify(slot: Slot, context: &Context) -> Result<Certified, Failure
     }
 }
 
+/// A certificate that was seen or put in its place, and what that went by: while its Secret is known to be as it was, it need not be read.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    slot: Slot,
+    issuing: Fingerprint,
+    trust: String,
+    /// Without the key.
+    pair: Pair,
+}
+
 /// By the operator's own authority.
 async fn issued(slot: Slot, context: &Context) -> Result<Certified, Failure> {
-    let Slot { metadata, wanted, files } = slot;
     let now = (context.clock)();
     let mut material = context.vault.material(now).await?;
-    let name = metadata.name.clone().unwrap_or_default();
-    let pair = match judge(secret(&metadata, context).await?.as_ref(), &wanted, material.own()?, now) {
+    let name = slot.metadata.name.clone().unwrap_or_default();
+    let key = Key::new::<Secret>(namespace(&slot.metadata, context), &name);
+    let own = material.own()?;
+    if let Some(kept) = context.known.memo(&key).and_then(|memo| memo.certificate)
+        && kept.slot == slot
+        && kept.issuing == own.issuing.fingerprint()
+        && *kept.trust == *own.trust
+        && !kept.pair.former
+        && now < kept.pair.renewed_at
+    {
+        return Ok(Certified::Held(Box::new(kept.pair.clone())));
+    }
+    let Slot { metadata, wanted, files } = slot.clone();
+    let there = secret(&metadata, context).await?;
+    let pair = match judge(there.as_ref(), &wanted, own, now) {
         Ok(pair) if !(pair.former && context.reissues.takes(Instant::now())) => pair,
         judged => {
             if let Err(reason) = judged {
@@ -76,7 +99,12 @@ async fn issued(slot: Slot, context: &Context) -> Result<Certified, Failure> {
             issue(&wanted, &material.own()?.issuing, now)?
         }
     };
-    apply(&context.client, &leaf_secret(metadata, &pair, &material.own()?.trust, files)).await?;
+    let own = material.own()?;
+    bring(context, &leaf_secret(metadata, &pair, &own.trust, files), there).await?;
+    let pair = Pair { key: String::new(), certificate: String::new(), ..pair };
+    let kept =
+        Kept { slot, issuing: own.issuing.fingerprint(), trust: own.trust.clone(), pair: pair.clone() };
+    context.known.amend(&key, |memo| memo.certificate = Some(Arc::new(kept)));
     Ok(Certified::Held(Box::new(pair)))
 }
 
@@ -99,9 +127,9 @@ async fn asked_for(slot: Slot, issuer: &IssuerRef, context: &Context) -> Result<
     if there.as_ref().is_some_and(foreign) {
         return Err(ApplyError::Taken { kind: "Secret".to_owned(), namespace, name }.into());
     }
-    apply(client, &certificate(metadata.clone(), &wanted, trust_domain, issuer)).await?;
+    apply(context, &certificate(metadata.clone(), &wanted, trust_domain, issuer)).await?;
     if !files.is_empty() {
-        apply(client, &ConfigMap { metadata, data: Some(files), ..ConfigMap::default() }).await?;
+        apply(context, &ConfigMap { metadata, data: Some(files), ..ConfigMap::default() }).await?;
     }
     let certificates = Api::<Certificate>::namespaced(client.clone(), &namespace);
     match read(there.as_ref(), &wanted, trust_domain) {

@@ -119,8 +119,11 @@ pub struct Broker {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Admin {
-    /// `http://host:15672`.
+    /// `http://host:15672`, or `https://host:15671`.
     pub url: String,
+    /// The authorities that vouch for it, in PEM; those that the system trusts where absent. Followed: a changed file counts for the next call.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// A folder with the files `username` and `password`, as a mounted Secret of RabbitMQ's Cluster Operator has them.
     pub credentials: PathBuf,
 }
@@ -252,8 +255,15 @@ impl Config {
                     ));
                 }
                 brokers.push(broker.name.clone());
+                if broker.admin.ca_file.is_some() && !broker.admin.url.starts_with("https://") {
+                    return Err(field(
+                        format!("{at}.brokers[{number}].admin.caFile"),
+                        "without https there is nobody to vouch for: write https://host:15671 as url, or leave it out",
+                    ));
+                }
                 if let Some(folder) = path.parent() {
                     broker.admin.credentials = folder.join(&broker.admin.credentials);
+                    broker.admin.ca_file = broker.admin.ca_file.as_ref().map(|file| folder.join(file));
                 }
             }
         }
@@ -333,6 +343,13 @@ mod tests {
         for (text, field) in [
             ("namespace: k\n".to_owned(), "image"),
             ("namespace: k\nimage: i\ntrustDomain: UPPER\n".to_owned(), "trustDomain"),
+            (
+                format!(
+                    "namespace: k\nimage: i\nplacements: [{{region: r, provider: p, brokers: [{}]}}]\n",
+                    BROKER.replace("credentials: b", "credentials: b, caFile: c")
+                ),
+                "brokers[0].admin.caFile",
+            ),
             ("namespace: k\nimage: i\nrotation: {settle: 1s}\n".to_owned(), "rotation.settle"),
             ("namespace: k\nimage: i\nimages: x\n".to_owned(), "images"),
             (

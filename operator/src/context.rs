@@ -1,13 +1,14 @@
 //! What every reconciler works with.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
+use kinetic_enroll::StoreError;
 use kube::{
     Api, Client, Resource,
     runtime::events::{Recorder, Reporter},
@@ -16,9 +17,12 @@ use tokio::sync::Notify;
 
 use crate::{
     apply::{ApplyError, MANAGER},
+    ask::Asked,
     broker::{Broker, BrokerError, client},
     certify::Pace,
     config::{Config, ConfigError, Placement},
+    http,
+    known::Known,
     leaf::LeafError,
     resources::Resources,
     vault::{Vault, VaultError},
@@ -38,8 +42,10 @@ pub struct Context {
     pub reissues: Pace,
     /// The resources that are looked after.
     pub resources: Resources,
-    /// What of an owner's objects was kept when it was last looked for those to delete.
-    kept: Mutex<HashMap<String, BTreeSet<String>>>,
+    /// What the watches tell of the objects that are made and referred to.
+    pub known: Arc<Known>,
+    /// How analyzers and Alerts fare.
+    pub asked: Asked,
     /// Events, for people.
     pub recorder: Recorder,
     /// The keys that Alerts name may have changed.
@@ -47,6 +53,7 @@ pub struct Context {
     /// The time.
     pub clock: fn() -> Timestamp,
     failures: Mutex<HashMap<String, u32>>,
+    untold: Mutex<HashSet<String>>,
 }
 
 impl std::fmt::Debug for Context {
@@ -69,10 +76,12 @@ pub enum Failure {
     Broker(#[from] BrokerError),
     #[error(transparent)]
     Leaf(#[from] LeafError),
+    #[error(transparent)]
+    Enrollment(#[from] StoreError),
 }
 
 /// The first pause after a failure, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
 impl Context {
     /// Reads the brokers' credentials; nobody is talked to yet.
@@ -88,8 +97,9 @@ impl Context {
             .flat_map(|placement| placement.brokers.iter().map(move |broker| (placement, broker)))
             .map(|(placement, broker)| {
                 let (user, password) = broker.admin.credentials()?;
-                let client = client::Client::new(&broker.admin.url, user, password)
-                    .map_err(|error| unusable(&format!("{}: admin.url", broker.name), error.to_string()))?;
+                let client =
+                    client::Client::new(&broker.admin.url, broker.admin.ca_file.clone(), user, password)
+                        .map_err(|error| unusable(&format!("{}: admin", broker.name), error.to_string()))?;
                 Ok((
                     placement.redirector_name(),
                     Broker::new(broker.name.clone(), broker.max_customers, client),
@@ -104,7 +114,9 @@ impl Context {
         }
         let trust_domain =
             config.trust_domain.parse().map_err(|error| unusable("trustDomain", format!("{error}")))?;
-        let vault = Vault::new(client.clone(), &config, trust_domain);
+        let known = Arc::new(Known::default());
+        let vault = Vault::new(client.clone(), Arc::clone(&known), &config, trust_domain);
+        let http = http::plain().map_err(|error| unusable("TLS", error.to_string()))?;
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
         Ok(Self {
             resources: Resources::new(
@@ -115,7 +127,8 @@ impl Context {
                     config.watch_namespaces.iter().cloned().map(Some).collect()
                 },
             ),
-            kept: Mutex::default(),
+            known,
+            asked: Asked::new(http),
             recorder: Recorder::new(client.clone(), reporter),
             client,
             reissues: Pace::new(config.rotation.reissues_per_second),
@@ -125,6 +138,7 @@ impl Context {
             keys: Notify::new(),
             clock: Timestamp::now,
             failures: Mutex::default(),
+            untold: Mutex::default(),
         })
     }
 
@@ -134,11 +148,6 @@ impl Context {
         let fits = |p: &Placement| &*p.region == region && &*p.provider == provider;
         let at = self.config.placements.iter().position(fits)?;
         Some((&self.config.placements[at], &self.brokers[at]))
-    }
-
-    /// Every broker.
-    pub fn brokers(&self) -> impl Iterator<Item = &Broker> {
-        self.brokers.iter().flatten()
     }
 
     /// The namespaces that are watched; one `None` for all of them.
@@ -164,15 +173,19 @@ impl Context {
         }
     }
 
-    /// Whether an owner's objects (of one sort) are others than when this was last [`pruned`](Self::pruned).
+    /// Whether pods have to be told of another configuration: it has changed, or had, and something came between.
     #[must_use]
-    pub fn to_be_pruned(&self, owner: &str, keep: &BTreeSet<String>) -> bool {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(owner) != Some(keep)
+    pub fn to_be_told(&self, whose: &str, changed: bool) -> bool {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        if changed {
+            untold.insert(whose.to_owned());
+        }
+        untold.contains(whose)
     }
 
-    /// What is not to be kept is deleted.
-    pub fn pruned(&self, owner: String, keep: BTreeSet<String>) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(owner, keep);
+    /// They know it.
+    pub fn told(&self, whose: &str) {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).remove(whose);
     }
 
     /// How long to wait after another failure of an object: longer each time, each object by itself.

@@ -1,5 +1,6 @@
 //! What the operator tells of itself.
 
+use kinetic_enroll::SignerMetrics;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -13,6 +14,8 @@ pub struct Metrics {
     pub leads: Gauge,
     /// How far the authority's replacement is: 0 where there is none, 1 while a new one is trusted, 2 while the new one issues and both are trusted.
     pub ca_stage: Gauge,
+    /// What the signer tells.
+    pub signer: SignerMetrics,
     reconciles: Family<Reconcile, Counter>,
 }
 
@@ -35,6 +38,7 @@ impl Metrics {
             "How far the authority's replacement is: 0 none is under way, 1 a new one is trusted, 2 it issues and both are trusted",
             self.ca_stage.clone(),
         );
+        self.signer.register(registry);
         registry.register(
             "kinetic_operator_reconciles",
             "Times that an object was compared with what is there, and brought to where it should be",

@@ -23,8 +23,6 @@ pub type Guarded<K> = DeserializeGuard<K>;
 /// What is watched in one namespace, or in all.
 #[derive(Clone)]
 pub struct Watched {
-    /// The namespace; none for all.
-    pub namespace: Option<String>,
     /// Its Customers.
     pub customers: Store<Guarded<Customer>>,
     /// Its Topologies.

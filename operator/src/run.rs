@@ -3,34 +3,25 @@
 use std::{convert::Infallible, fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use k8s_openapi::api::{
-    apps::v1::StatefulSet,
-    core::v1::{ConfigMap, Secret},
-};
-use kinetic_api::resources::{Alert, Customer, Topology};
 use kube::{
     Client, Resource, ResourceExt,
     api::ListParams,
     core::NamespaceResourceScope,
-    runtime::{
-        Controller,
-        controller::Action,
-        reflector::{ObjectRef, Store},
-        watcher,
-    },
+    runtime::{Controller, controller::Action, reflector},
 };
 use serde::de::DeserializeOwned;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    apply::{MANAGED_BY, MANAGER},
     config::{Config, ConfigError},
     context::{Context, Failure},
+    enrollment,
     lease::Elector,
     metrics::Metrics,
     reconcile::{AGAIN, alert, customer, release, rotation, topology},
     resources::{Guarded, Watched},
+    watch::{self, bells, heard},
 };
 
 /// So many objects of a kind are worked on at once.
@@ -96,9 +87,9 @@ impl Operator {
         }
         let context = Arc::clone(&self.context);
         let all = async {
-            let mut undone = each(&context, customer::reconcile).await?;
-            undone += each(&context, topology::reconcile).await?;
-            undone += each(&context, alert::reconcile).await?;
+            let mut undone = Box::pin(each(&context, customer::reconcile)).await?;
+            undone += Box::pin(each(&context, topology::reconcile)).await?;
+            undone += Box::pin(each(&context, alert::reconcile)).await?;
             if let Err(error) = release::reconcile(&context).await {
                 tracing::error!(%error, "the front doors are not as they should be");
                 undone += 1;
@@ -146,78 +137,56 @@ where
 
 /// All controllers, until stopped.
 async fn work(context: &Arc<Context>, metrics: &Metrics, stop: &CancellationToken) {
-    let mut controllers: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
-    let ours = || watcher::Config::default().labels(&format!("{MANAGED_BY}={MANAGER}"));
-    let any = watcher::Config::default;
+    let mut running: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
     let mut all = Vec::new();
     for namespace in context.namespaces() {
-        let customers = context.api::<Guarded<Customer>>(namespace);
-        let topologies = context.api::<Guarded<Topology>>(namespace);
-        let secrets = context.api::<Secret>(namespace);
-        let of_customers = Controller::new(customers.clone(), any());
-        let of_topologies = Controller::new(topologies.clone(), any());
-        let of_alerts = Controller::new(context.api::<Guarded<Alert>>(namespace), any());
-        let watched = Watched {
-            namespace: namespace.map(str::to_owned),
-            customers: of_customers.store(),
-            topologies: of_topologies.store(),
-            alerts: of_alerts.store(),
-        };
-        all.push(watched.clone());
-
+        let (bells, ears) = bells();
+        let ((customers, c), (topologies, t), (alerts, a)) =
+            (reflector::store(), reflector::store(), reflector::store());
+        let watched = Watched { customers, topologies, alerts };
+        let told = (watched.clone(), bells.clone());
+        let changes =
+            watch::resources(context.api(namespace), c, move |changed| told.1.customer(&told.0, changed));
         let controller =
-            of_customers.owns(secrets.clone(), ours()).watches(topologies.clone(), any(), |topology| {
-                let topology = topology.0.ok()?;
-                let customer = ObjectRef::<Guarded<Customer>>::new(&topology.spec.customer);
-                Some(customer.within(&topology.namespace()?))
-            });
-        controllers.push(started(controller, context, metrics, stop, "Customer", |c, context| {
+            Controller::for_stream(changes, watched.customers.clone()).reconcile_on(heard(ears.customers));
+        running.push(started(controller, context, metrics, stop, "Customer", |c, context| {
             async move { customer::reconcile(&c, &context).await }.boxed()
         }));
 
-        let store = watched.topologies;
-        let controller = of_topologies
-            .owns(context.api::<StatefulSet>(namespace), ours())
-            .owns(context.api::<ConfigMap>(namespace), ours())
-            .owns(secrets, ours())
-            .watches(customers, any(), move |customer| {
-                let (name, namespace) = (customer.name_any(), customer.namespace());
-                referring(&store, namespace.as_deref(), move |topology: &Topology| {
-                    *topology.spec.customer == *name
-                })
-            });
-        controllers.push(started(controller, context, metrics, stop, "Topology", |t, context| {
+        let told = (watched.clone(), bells.clone());
+        let changes =
+            watch::resources(context.api(namespace), t, move |changed| told.1.topology(&told.0, changed));
+        let controller =
+            Controller::for_stream(changes, watched.topologies.clone()).reconcile_on(heard(ears.topologies));
+        running.push(started(controller, context, metrics, stop, "Topology", |t, context| {
             async move { topology::reconcile(&t, &context).await }.boxed()
         }));
 
-        let store = watched.alerts;
-        let controller = of_alerts.watches(topologies, any(), move |topology| {
-            let (name, namespace) = (topology.name_any(), topology.namespace());
-            referring(&store, namespace.as_deref(), move |alert: &Alert| *alert.spec.topology == *name)
-        });
-        controllers.push(started(controller, context, metrics, stop, "Alert", |a, context| {
+        let changes = watch::resources(context.api(namespace), a, |_| {});
+        let controller =
+            Controller::for_stream(changes, watched.alerts.clone()).reconcile_on(heard(ears.alerts));
+        running.push(started(controller, context, metrics, stop, "Alert", |a, context| {
             async move { alert::reconcile(&a, &context).await }.boxed()
         }));
+
+        let mut made = watch::made(context, namespace, &watched, &bells);
+        if all.is_empty() {
+            made.extend(watch::own(context, &watched, &bells));
+        }
+        running.extend(made.into_iter().map(|watch| {
+            let stop = stop.clone();
+            async move { _ = stop.run_until_cancelled(watch).await }.boxed()
+        }));
+        all.push(watched);
     }
     context.resources.watch(all);
-    controllers.push(front_doors(context, metrics, stop).boxed());
-    controllers.push(authority(context, metrics, stop).boxed());
-    while controllers.next().await.is_some() {}
-}
-
-/// The resources in a namespace that refer to something.
-fn referring<K>(
-    store: &Store<Guarded<K>>,
-    namespace: Option<&str>,
-    refers: impl Fn(&K) -> bool,
-) -> Vec<ObjectRef<Guarded<K>>>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    let fits = |object: &Arc<Guarded<K>>| {
-        object.namespace().as_deref() == namespace && object.0.as_ref().is_ok_and(&refers)
-    };
-    store.state().iter().filter(|object| fits(object)).map(|object| ObjectRef::from_obj(&**object)).collect()
+    running.push(front_doors(context, metrics, stop).boxed());
+    running.push(authority(context, metrics, stop).boxed());
+    // Whoever else issues, issues for no machine.
+    if context.config.issuer.is_none() {
+        running.push(enrollment::run(context, &metrics.signer, stop).boxed());
+    }
+    while running.next().await.is_some() {}
 }
 
 /// Runs a controller until stopped. A failure is logged, counted, and tried again after a pause of the object's own.

@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::{
     apply::{Applicable, MANAGED_BY, MANAGER},
     broker::{Broker, desired},
+    build::certificate::Certificate,
     config::{Config, ConfigError},
     context::Context,
     lease::{self, Elector},
@@ -136,6 +137,13 @@ async fn remove(context: &Context, patience: Duration) -> Result<Left, kube::Err
     }
     let left = from_brokers(&customers, context, patience).await;
     let keep: &[&str] = if retained(&customers) { &[vault::CA, vault::MASTER] } else { &[] };
+    let own = Some(context.config.namespace.as_str());
+    if context.config.issuer.is_some() {
+        // Before their Secrets, which cert-manager would make again.
+        for namespace in context.namespaces().into_iter().chain([own]) {
+            delete::<Certificate>(context, namespace, &[]).await?;
+        }
+    }
     for namespace in context.namespaces() {
         delete::<StatefulSet>(context, namespace, &[]).await?;
         delete::<NetworkPolicy>(context, namespace, &[]).await?;
@@ -146,7 +154,6 @@ async fn remove(context: &Context, patience: Duration) -> Result<Left, kube::Err
         release::<Topology>(context, namespace).await?;
         release::<Customer>(context, namespace).await?;
     }
-    let own = Some(context.config.namespace.as_str());
     delete::<Deployment>(context, own, &[]).await?;
     delete::<Service>(context, own, &[]).await?;
     delete::<PodDisruptionBudget>(context, own, &[]).await?;

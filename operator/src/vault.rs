@@ -22,7 +22,9 @@ use crate::{
     broker::desired::MasterKey,
     build::labels,
     config::Config,
+    known::{Key, Known},
     leaf::LIFETIME,
+    secrets,
 };
 
 /// The Secret of the authority: `ca.crt`, `ca.key`, and `trust.crt`, all that is trusted; while it is replaced, `next.crt` and `next.key`, or `former.crt`.
@@ -73,6 +75,7 @@ type Contents = (BTreeMap<String, ByteString>, BTreeMap<String, String>);
 /// Where they are.
 pub struct Vault {
     client: Client,
+    known: Arc<Known>,
     namespace: String,
     trust_domain: TrustDomain,
     version: u32,
@@ -108,6 +111,9 @@ pub enum VaultError {
     /// There is none of the operator's own.
     #[error("certificates are issued by the configuration's issuer, and nothing else signs")]
     Foreign,
+    /// The authority does not issue.
+    #[error(transparent)]
+    Issue(#[from] AuthorityError),
     /// The authority cannot be used.
     #[error("the Secret {namespace}/{CA}: {error}")]
     Authority {
@@ -121,9 +127,10 @@ pub enum VaultError {
 impl Vault {
     /// In this namespace; nothing is read yet.
     #[must_use]
-    pub fn new(client: Client, config: &Config, trust_domain: TrustDomain) -> Self {
+    pub fn new(client: Client, known: Arc<Known>, config: &Config, trust_domain: TrustDomain) -> Self {
         Self {
             client,
+            known,
             namespace: config.namespace.clone(),
             trust_domain,
             version: config.master_key_version,
@@ -186,7 +193,10 @@ impl Vault {
         patch["metadata"]["resourceVersion"] = json!(read.resource_version());
         let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        // Whatever becomes of it, what was known before is not what is there.
+        self.known.forget(&Key::new::<Secret>(&self.namespace, CA));
         api.patch(CA, &parameters, &Patch::Merge(&patch)).await?;
+        self.known.forget(&Key::new::<Secret>(&self.namespace, CA));
         Ok(())
     }
 
@@ -219,8 +229,8 @@ impl Vault {
         make: impl FnOnce() -> Result<Contents, VaultError>,
     ) -> Result<Secret, VaultError> {
         let api = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
-        if let Some(secret) = api.get_opt(name).await? {
-            return Ok(secret);
+        if let Some(secret) = secrets::read(&self.client, &self.known, &self.namespace, name).await? {
+            return Ok(Arc::unwrap_or_clone(secret));
         }
         let (data, annotations) = make()?;
         let mut metadata = labels::unowned(name.to_owned(), &self.namespace, "pki", name);

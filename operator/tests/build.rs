@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use k8s_openapi::ByteString;
 use kinetic_api::resources::{Customer, Topology};
 use kinetic_operator::{
     build::{
+        alert_keys::{alert_keys, entry},
+        api_keys::api_keys,
         certificate::certificate,
         client_files::{self, ClientOf, client_files},
         config_map::{COMPONENT, config_map, name},
@@ -110,6 +113,12 @@ fn a_customers_client() {
 }
 
 #[test]
+fn the_alert_services_keys() {
+    let keys = [(entry("shops", "hook-secret", "key"), ByteString(b"secret".to_vec()))];
+    insta::assert_yaml_snapshot!("alert_keys", alert_keys("kinetic-system", keys.into()));
+}
+
+#[test]
 fn what_cert_manager_is_asked_for() {
     let issuer = serde_saphyr::from_str("{name: ours}").unwrap();
     let domain = "kinetic.local".parse().unwrap();
@@ -149,6 +158,8 @@ fn a_front_doors_objects() {
     insta::assert_yaml_snapshot!("redirector_config_map", redirector::config_map(&config, placement));
     insta::assert_yaml_snapshot!("redirector_service", redirector::service(&config, placement));
     insta::assert_yaml_snapshot!("redirector_deployment", redirector::deployment(&config, placement, "hash"));
+    let hashes = [("acme.old".to_owned(), "sha256:00".to_owned())].into();
+    insta::assert_yaml_snapshot!("redirector_keys", api_keys(&config, placement, hashes));
     insta::assert_yaml_snapshot!("redirector_names", redirector::names(placement, &config.namespace));
 }
 

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::rabbitmq::free_ports;
@@ -16,8 +17,9 @@ use crate::rabbitmq::free_ports;
 /// Generous: a loaded machine with one core takes a minute.
 const PATIENCE: Duration = Duration::from_mins(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Who the tests are: an administrator.
-const TOKEN: &str = "kinetic-tests";
+/// What the API server writes down of what the operator asks for: a line a request.
+const AUDIT: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\n\
+                     rules: [{level: Metadata, users: [operator]}, {level: None}]\n";
 
 /// A running API server; stopped when dropped.
 #[derive(Debug)]
@@ -26,6 +28,35 @@ pub struct Kubernetes {
     /// The API server first: without its etcd it would complain.
     processes: Vec<Child>,
     folder: TempDir,
+}
+
+/// Who asks: administrators, both of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// A test.
+    Tests,
+    /// An operator, whose requests are written down.
+    Operator,
+}
+
+impl User {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Tests => "tests",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// Something that the operator asked for, such as `patch topologies/status shops/web`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Request {
+    /// `get`, `list`, `watch`, `create`, `patch`, `update`, `delete`.
+    pub verb: String,
+    /// The plural, with a subresource if there is one.
+    pub resource: String,
+    /// Namespace and name, as far as it has any.
+    pub object: String,
 }
 
 /// Why there is no API server for a test.
@@ -58,10 +89,16 @@ impl Kubernetes {
         let folder = TempDir::with_prefix("kinetic-kubernetes-").expect("a folder under the temporary one");
         let path = |name: &str| folder.path().join(name);
         let key = rcgen::KeyPair::generate().expect("a random key");
-        let tokens = format!("{TOKEN},tests,tests,system:masters\n");
-        for (name, text) in
-            [("sa.key", key.serialize_pem()), ("sa.pub", key.public_key_pem()), ("tokens.csv", tokens)]
-        {
+        let tokens: String = [User::Tests, User::Operator]
+            .map(User::name)
+            .map(|user| format!("token-{user},{user},{user},system:masters\n"))
+            .concat();
+        for (name, text) in [
+            ("sa.key", key.serialize_pem()),
+            ("sa.pub", key.public_key_pem()),
+            ("tokens.csv", tokens),
+            ("audit.yaml", AUDIT.to_owned()),
+        ] {
             fs::write(path(name), text).expect("our own folder is writable");
         }
         let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
@@ -82,6 +119,8 @@ impl Kubernetes {
             .arg(format!("--secure-port={port}"))
             .arg(format!("--cert-dir={}", path("certs").display()))
             .arg(format!("--token-auth-file={}", path("tokens.csv").display()))
+            .arg(format!("--audit-policy-file={}", path("audit.yaml").display()))
+            .arg(format!("--audit-log-path={}", path("audit.log").display()))
             .arg(format!("--service-account-key-file={}", path("sa.pub").display()))
             .arg(format!("--service-account-signing-key-file={}", path("sa.key").display()))
             .args([
@@ -133,16 +172,56 @@ impl Kubernetes {
     /// If the folder cannot be written to.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
-        let path = self.folder.path().join("kubeconfig");
+        self.kubeconfig_of(User::Tests)
+    }
+
+    /// A kubeconfig of this one.
+    ///
+    /// # Panics
+    /// If the folder cannot be written to.
+    #[must_use]
+    pub fn kubeconfig_of(&self, user: User) -> PathBuf {
+        let user = user.name();
+        let path = self.folder.path().join(format!("kubeconfig-{user}"));
         let text = format!(
             "apiVersion: v1\nkind: Config\n\
              clusters: [{{name: t, cluster: {{server: \"https://127.0.0.1:{}\", insecure-skip-tls-verify: true}}}}]\n\
-             users: [{{name: t, user: {{token: {TOKEN}}}}}]\n\
+             users: [{{name: t, user: {{token: token-{user}}}}}]\n\
              contexts: [{{name: t, context: {{cluster: t, user: t}}}}]\ncurrent-context: t\n",
             self.port
         );
         fs::write(&path, text).expect("our own folder is writable");
         path
+    }
+
+    /// The port on loopback.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What the operator has asked for so far, in the order of the answers; a watch counts when it begins.
+    ///
+    /// # Panics
+    /// If the API server's audit log cannot be read.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        let text = fs::read_to_string(self.folder.path().join("audit.log")).unwrap_or_default();
+        // The last line may be under way.
+        let events = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        events
+            .map(|line| serde_json::from_str(line).expect("the API server writes JSON"))
+            .filter(|event: &Value| event["verb"] != "watch" || event["stage"] == "ResponseStarted")
+            .map(|event| {
+                let text = |field: &str| event["objectRef"][field].as_str().unwrap_or_default();
+                let subresource = event["objectRef"]["subresource"].as_str().map(|sub| format!("/{sub}"));
+                Request {
+                    verb: event["verb"].as_str().unwrap_or_default().to_owned(),
+                    resource: format!("{}{}", text("resource"), subresource.unwrap_or_default()),
+                    object: format!("{}/{}", text("namespace"), text("name")),
+                }
+            })
+            .collect()
     }
 
     /// The end of what the API server said.

@@ -6,7 +6,7 @@
 use std::{
     fs,
     hash::{BuildHasher, RandomState},
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -178,9 +178,17 @@ impl RabbitMq {
     /// # Panics
     /// If the answer is not a 2xx.
     pub fn http(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream =
-            TcpStream::connect((Ipv4Addr::LOCALHOST, self.admin)).expect("the HTTP interface listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
+        self.try_http(method, path, body).unwrap_or_else(|problem| panic!("{method} {path}: {problem}"))
+    }
+
+    /// The same; what is wrong with the answer is returned.
+    ///
+    /// # Errors
+    /// An answer that is not a 2xx, or that there is none.
+    pub fn try_http(&self, method: &str, path: &str, body: &str) -> Result<String, String> {
+        let problem = |error: io::Error| error.to_string();
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.admin)).map_err(problem)?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(problem)?;
         let request = format!(
             "{method} {path} HTTP/1.0\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -190,14 +198,29 @@ impl RabbitMq {
         stream
             .write_all(request.as_bytes())
             .and_then(|()| stream.read_to_end(&mut answer))
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+            .map_err(problem)?;
         let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        assert!(
-            head.split(' ').nth(1).is_some_and(|code| code.starts_with('2')),
-            "{method} {path}: {answer}"
-        );
-        body.to_owned()
+        let good = head.split(' ').nth(1).is_some_and(|code| code.starts_with('2'));
+        if good { Ok(body.to_owned()) } else { Err(answer.into_owned()) }
+    }
+
+    /// What the HTTP interface was asked so far, other than to read: `PUT /api/vhosts/x`.
+    ///
+    /// # Panics
+    /// If its log cannot be read.
+    #[must_use]
+    pub fn http_writes(&self) -> Vec<String> {
+        let Ok(logs) = fs::read_dir(self.path("http")) else { return Vec::new() };
+        let mut writes = Vec::new();
+        for log in logs {
+            let path = log.expect("our own folder is readable").path();
+            let text = fs::read_to_string(path).expect("our own folder is readable");
+            // 127.0.0.1 - guest [22/Nov/2026:06:00:00 +0000] "PUT /api/vhosts/x HTTP/1.1" 201 …
+            let requests = text.lines().filter_map(|line| line.split('"').nth(1));
+            writes.extend(requests.filter(|r| !r.starts_with("GET ")).map(str::to_owned));
+        }
+        writes
     }
 
     /// Stops the broker as an administrator would; data and ports stay for [`start_again`](Self::start_again).
@@ -269,8 +292,11 @@ impl RabbitMq {
     fn configure(&self) {
         let tls = self.tls.as_ref().map_or("", |(_, configuration)| configuration);
         let configuration = format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n{tls}",
-            self.amqp, self.admin
+            "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n\
+             management.http_log_dir = {}\n{tls}",
+            self.amqp,
+            self.admin,
+            self.path("http").display()
         );
         let write = |name, text: &str| fs::write(self.path(name), text).expect("our own folder is writable");
         write("rabbitmq.conf", &configuration);

@@ -168,7 +168,7 @@ fn configure(folder: &Path, ports: &Ports, broker: &RabbitMq, smtp: &SmtpServer)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn front_door_and_alert_service_follow_an_api_server() {
     if let Some(reason) = kubernetes::missing() {
-        eprintln!("skipped: {reason}");
+        kinetic_tests::skip(&reason);
         return;
     }
     // Another test of this process may have done so.

@@ -22,7 +22,7 @@ use crate::{
 /// The history, open for reading; works while another process writes it.
 #[derive(Clone, Debug)]
 pub struct History {
-    pool: SqlitePool,
+    pub(super) pool: SqlitePool,
 }
 
 type Columns = (

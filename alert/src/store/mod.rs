@@ -3,6 +3,7 @@
 mod adopt;
 mod enqueue;
 mod fire;
+mod fitness;
 mod groups;
 mod history;
 mod outbox;

@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -23,7 +24,10 @@ static WRITING: Mutex<()> = Mutex::new(());
 
 /// The durable record of when each analytic became active as it stands now.
 #[derive(Debug)]
-pub struct ActiveSince(Record);
+pub struct ActiveSince {
+    record: Record,
+    told: Option<PathBuf>,
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,7 +40,14 @@ struct Entry {
 impl ActiveSince {
     /// The record under a data folder, which is made if it is not there.
     pub fn open(data_dir: &Path) -> Result<Self, RecordError> {
-        Record::open(data_dir, FILE).map(Self)
+        Ok(Self { record: Record::open(data_dir, FILE)?, told: None })
+    }
+
+    /// Whoever made the Topology may know better, by a file of names and times: the data folder of a pod does not outlive it.
+    #[must_use]
+    pub fn told_by(mut self, file: Option<PathBuf>) -> Self {
+        self.told = file;
+        self
     }
 
     /// Since when, in milliseconds since the epoch, each analytic of a plan is active, by name. What is new or has been edited is active
@@ -51,7 +62,8 @@ impl ActiveSince {
         }
         let _guard = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries: BTreeMap<String, Entry> =
-            self.0.read("what happened until now counts as history")?;
+            self.record.read("what happened until now counts as history")?;
+        let told = self.told();
         let before = entries.clone();
         let now = Timestamp::now();
         let mut active = HashMap::new();
@@ -63,14 +75,31 @@ impl ActiveSince {
             if entry.definition != definition {
                 *entry = Entry { since: now, definition };
             }
+            if let Some(since) = told.get(&analytic.name) {
+                entry.since = *since;
+            }
             active.insert(analytic.name.clone(), entry.since.as_millisecond());
         }
         let prefix = format!("{}/{}/", plan.customer, plan.name);
         entries.retain(|key, _| key.strip_prefix(&prefix).is_none_or(|name| active.contains_key(name)));
         if entries != before {
-            self.0.write(&entries)?;
+            self.record.write(&entries)?;
         }
         Ok(active)
+    }
+}
+
+impl ActiveSince {
+    fn told(&self) -> BTreeMap<String, Timestamp> {
+        let Some(file) = &self.told else { return BTreeMap::new() };
+        let read = fs::read(file).map_err(|error| error.to_string());
+        match read.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string())) {
+            Ok(told) => told,
+            Err(error) => {
+                tracing::warn!(file = %file.display(), error, "since when analytics are active cannot be read: what is new is active from now on");
+                BTreeMap::new()
+            }
+        }
     }
 }
 
@@ -86,8 +115,6 @@ fn definition(plan: &TopologyPlan, analytic: &AnalyticPlan) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use kinetic_api::{plan::AnalyticKind, resources::topology::Cluster};
     use tokio_util::sync::CancellationToken;
 
@@ -111,6 +138,22 @@ mod tests {
         let once = Mode::Once { input_done: CancellationToken::new() };
         assert_eq!(open().activate(&plan(2.0), &once).unwrap()["slow"], i64::MIN);
         assert_eq!(open().activate(&plan(3.0), &Mode::Live).unwrap()["slow"], edited);
+    }
+
+    #[test]
+    fn who_made_the_topology_knows_better() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("told.json");
+        fs::write(&file, r#"{"slow": "2026-01-01T00:00:00Z", "other": "2026-01-02T00:00:00Z"}"#).unwrap();
+        let open = || ActiveSince::open(&folder.path().join("data")).unwrap().told_by(Some(file.clone()));
+        let told = "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap().as_millisecond();
+        assert_eq!(open().activate(&plan(4.0), &Mode::Live).unwrap()["slow"], told);
+        fs::write(&file, "{").unwrap();
+        assert_eq!(open().activate(&plan(4.0), &Mode::Live).unwrap()["slow"], told, "as it was told before");
+        assert!(
+            open().activate(&plan(3.0), &Mode::Live).unwrap()["slow"] > told,
+            "an edit that nobody told of"
+        );
     }
 
     #[test]

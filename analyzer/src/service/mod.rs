@@ -69,6 +69,8 @@ pub struct AnalyzerConfig {
     pub bus: Bus,
     /// The folder for what must outlive the process.
     pub data_dir: PathBuf,
+    /// Since when each analytic is active, by name, as whoever made the Topology says: a JSON file, looked at whenever a plan is taken up.
+    pub active_since: Option<PathBuf>,
     /// What it may use.
     pub limits: EngineLimits,
     /// Which of the analyzers that share the Topology's streams it is.
@@ -188,7 +190,7 @@ impl Analyzer {
         let cancel = cancel.child_token();
         let _stop_tasks = cancel.clone().drop_guard();
         let (mut configured, mut control) = self.configure(&plan, &cancel)?;
-        let mut since = ActiveSince::open(&self.config.data_dir)?;
+        let mut since = ActiveSince::open(&self.config.data_dir)?.told_by(self.config.active_since.clone());
         let mut tasks: JoinSet<Result<Report, BusError>> = JoinSet::new();
         let mut sources: HashMap<String, mpsc::Sender<Command>> = HashMap::new();
         let mut report = Report::default();

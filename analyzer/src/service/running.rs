@@ -327,6 +327,7 @@ impl Running {
             &self.source().name,
             SourceStatus {
                 live: self.last_tick.is_some(),
+                last_tick_ms: self.last_tick,
                 samples: counters.samples,
                 series: counters.series,
                 windows: counters.windows,

@@ -40,7 +40,9 @@ impl Analyzer {
                 standing_by = true;
                 self.board.stand_by(true);
                 // What happens from now on is no history for whoever may take over.
-                ActiveSince::open(&self.config.data_dir)?.activate(&plan, &self.config.mode)?;
+                ActiveSince::open(&self.config.data_dir)?
+                    .told_by(self.config.active_since.clone())
+                    .activate(&plan, &self.config.mode)?;
             }
             if cancel.run_until_cancelled(time::sleep(AGAIN)).await.is_none() {
                 return Ok(None);

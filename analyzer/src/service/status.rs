@@ -14,6 +14,8 @@ use crate::engine::AnalyticReport;
 pub struct SourceStatus {
     /// Whether it has read a tick back: the way to the broker and back stands.
     pub live: bool,
+    /// The newest tick that was read back, in milliseconds since the epoch.
+    pub last_tick_ms: Option<i64>,
     /// Samples taken so far.
     pub samples: u64,
     /// Series that are kept now.

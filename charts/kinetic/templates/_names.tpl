@@ -24,7 +24,7 @@
 {{/* The labels that select a part's pods. */}}
 {{- define "kinetic.selector" -}}
 app.kubernetes.io/name: kinetic
-app.kubernetes.io/component: {{ last . }}
+app.kubernetes.io/component: {{ index . 1 }}
 app.kubernetes.io/instance: {{ (first .).Release.Name }}
 {{- end }}
 

@@ -64,11 +64,14 @@ spec:
     matchLabels: {{- include "kinetic.selector" . | nindent 6 }}
 {{- end }}
 
-{{/* A claim, or what stands for it. */}}
+{{/* A claim. It cannot be changed any more: no label of it may name a version. */}}
 {{- define "kinetic.claim" -}}
 - metadata:
     name: data
-    {{- include "kinetic.metadata" (list (first .) (index . 1) (last .).annotations) | nindent 4 }}
+    labels: {{- include "kinetic.selector" . | nindent 6 }}
+    {{- with (last .).annotations }}
+    annotations: {{- toYaml . | nindent 6 }}
+    {{- end }}
   spec:
     accessModes: {{- toYaml (last .).accessModes | nindent 6 }}
     {{- with (last .).storageClassName }}

@@ -12,13 +12,18 @@ use clap::Args;
 use jiff::Timestamp;
 use kinetic_api::resources::Enrollment;
 use kinetic_enroll::{
-    EnrollmentId, FolderStore, Requests, person,
+    ClusterStore, EnrollmentId, FolderStore, Requests,
+    cluster::tokens::whoami,
+    person,
     wire::{ENROLLMENTS, Say, Verdict},
 };
 use kinetic_pki::ClientIdentity;
 use url::Url;
 
-use super::client::Server;
+use super::{
+    client::Server,
+    cluster::{ClusterArgs, Namespace},
+};
 
 /// Where the requests lie.
 #[derive(Debug, Args)]
@@ -38,9 +43,8 @@ struct PlaceArgs {
     /// The authority that vouches for the server.
     #[arg(long, value_name = "FILE", requires = "server")]
     ca: Option<PathBuf>,
-    /// A cluster: not yet, it comes with the operator.
-    #[arg(long, value_name = "FILE", hide = true)]
-    kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// What machines ask for, newest last.
@@ -69,10 +73,11 @@ pub(crate) struct DecideArgs {
 enum Place {
     Folder(PathBuf, FolderStore),
     Server(Server),
+    Cluster(Namespace, ClusterStore),
 }
 
 pub(crate) async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
-    let place = args.place.open()?;
+    let place = args.place.open().await?;
     let mut all = place.list().await?;
     all.sort_by(|a, b| a.spec.requested_at.cmp(&b.spec.requested_at));
     let mut text = if args.json { serde_json::to_string_pretty(&all)? } else { blocks(&place, &all) };
@@ -93,7 +98,7 @@ pub(crate) async fn deny(args: &DecideArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn decide(args: &DecideArgs, verdict: Verdict, done: &str) -> anyhow::Result<ExitCode> {
-    let place = args.place.open()?;
+    let place = args.place.open().await?;
     let id = place.id(&args.id).await?;
     let say = Say { verdict, reason: args.reason.clone() };
     let decided = place.decide(&id, &say).await?;
@@ -110,11 +115,10 @@ async fn decide(args: &DecideArgs, verdict: Verdict, done: &str) -> anyhow::Resu
 }
 
 impl PlaceArgs {
-    fn open(&self) -> anyhow::Result<Place> {
-        if self.kubeconfig.is_some() {
-            bail!(
-                "--kubeconfig: enrolments in a cluster come with the operator; use --dir DIR or --server URL"
-            );
+    async fn open(&self) -> anyhow::Result<Place> {
+        if let Some(namespace) = self.cluster.open().await? {
+            let store = namespace.requests().await?;
+            return Ok(Place::Cluster(namespace, store));
         }
         if let (Some(url), Some(cert), Some(key), Some(ca)) = (&self.server, &self.cert, &self.key, &self.ca)
         {
@@ -125,7 +129,7 @@ impl PlaceArgs {
         let Some(dir) = dir.or_else(|| Some(PathBuf::from("kinetic-data")).filter(|dir| has_enrolments(dir)))
         else {
             bail!(
-                "where are the enrolments? Give --dir DIR, the data folder of `kinetic run`, or --server URL"
+                "where are the enrolments? Give --dir DIR, the data folder of `kinetic run`, --server URL, or --kubeconfig FILE"
             );
         };
         if !has_enrolments(&dir) {
@@ -145,6 +149,7 @@ impl Place {
         match self {
             Self::Folder(dir, _) => format!("in the folder {}", dir.display()),
             Self::Server(server) => format!("at {}", server.url()),
+            Self::Cluster(namespace, _) => format!("in the namespace {}", namespace.name),
         }
     }
 
@@ -152,6 +157,7 @@ impl Place {
         match self {
             Self::Folder(_, store) => Ok(store.list().await?.iter().map(|one| (**one).clone()).collect()),
             Self::Server(server) => server.get(ENROLLMENTS, Duration::ZERO).await,
+            Self::Cluster(_, store) => Ok(store.list().await?.iter().map(|one| (**one).clone()).collect()),
         }
     }
 
@@ -177,6 +183,10 @@ impl Place {
                 Ok(person::decide(store, id, say, &by, Timestamp::now()).await?)
             }
             Self::Server(server) => server.post(&format!("{ENROLLMENTS}/{id}"), None, say).await,
+            Self::Cluster(namespace, store) => {
+                let by = whoami(&namespace.client).await.context("who you are")?;
+                Ok(person::decide(store, id, say, &by, Timestamp::now()).await?)
+            }
         }
     }
 }

@@ -4,17 +4,17 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     io::{self, Write as _},
-    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use kinetic_api::{duration::Duration, resources::Name, resources::enrollment::EnrollmentState};
-use kinetic_enroll::{FolderStore, Requests, Token, TokenId, TokenRecord};
-use kinetic_pki::Folder;
+use kinetic_enroll::{Token, TokenId, TokenRecord};
 use serde::Serialize;
+
+use super::tokens::PlaceArgs;
 
 /// Who holds a token may ask for certificates for a customer's machines; the Customer's spec.enrollment says what it gets without a person.
 #[derive(Debug, Args)]
@@ -70,59 +70,35 @@ struct RevokeArgs {
     place: PlaceArgs,
 }
 
-#[derive(Debug, Args)]
-struct PlaceArgs {
-    /// The data folder of the `kinetic run` that machines ask.
-    #[arg(long, alias = "data", value_name = "DIR", default_value = "kinetic-data", env = "KINETIC_DATA")]
-    dir: PathBuf,
-}
-
-impl PlaceArgs {
-    fn open(&self) -> anyhow::Result<(&Path, FolderStore)> {
-        let dir = &self.dir;
-        if !dir.is_dir() {
-            bail!(
-                "--dir {}: there is no such folder; name the one that `kinetic run --data` uses",
-                dir.display()
-            );
-        }
-        let store = FolderStore::open(dir).with_context(|| format!("--dir {}", dir.display()))?;
-        Ok((dir, store))
-    }
-}
-
 const YEAR: std::time::Duration = std::time::Duration::from_hours(24 * 366);
 
 /// Makes, lists or revokes.
 pub(crate) async fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
-        TokenCommand::Create(args) => create(args),
+        TokenCommand::Create(args) => create(args).await,
         TokenCommand::List(args) => list(args).await,
         TokenCommand::Revoke(args) => revoke(args).await,
     }
 }
 
 /// Makes a token: itself on standard output, all else on standard error.
-fn create(CreateArgs { customer, ttl, place }: &CreateArgs) -> anyhow::Result<ExitCode> {
+async fn create(CreateArgs { customer, ttl, place }: &CreateArgs) -> anyhow::Result<ExitCode> {
     if ttl.std().is_zero() || ttl.std() > YEAR {
         bail!("--ttl {ttl}: must be more than nothing, and a year at most");
     }
-    let (dir, store) = place.open()?;
+    let place = place.open().await?;
     let now = Timestamp::now();
     let token = Token::generate();
     let record = TokenRecord::of(&token, customer.clone(), now, now.checked_add(ttl.std())?);
-    store.keep_token(&record).with_context(|| format!("--dir {}", dir.display()))?;
+    place.keep(&record, now).await?;
     println!("{}", token.reveal());
-    let pin = Folder::open(&dir.join("pki")).and_then(|folder| folder.authority());
-    let pin = pin.map_or_else(
-        |_| "--ca FILE".to_owned(),
-        |authority| format!("--ca-hash {}", authority.fingerprint()),
-    );
     eprintln!(
         "token {} for {customer}, until {}; it is not shown again. On the machine:\n  \
          KINETIC_ENROLL_TOKEN=ket_… kinetic enroll --server https://HOST:PORT --customer {customer} --client CLIENT --name \"$(hostname -f)\" \\\n    \
-         {pin} --dir /etc/kinetic --wait",
-        record.id, record.expires_at
+         {} --dir /etc/kinetic --wait",
+        record.id,
+        record.expires_at,
+        place.pin()
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -144,17 +120,17 @@ struct Listed {
 }
 
 async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
-    let (dir, store) = args.place.open()?;
+    let place = args.place.open().await?;
     let now = Timestamp::now();
     let mut used: HashMap<String, (usize, usize)> = HashMap::new();
-    for enrollment in store.list().await? {
+    for enrollment in place.requests().await? {
         if let Some(token) = &enrollment.spec.token {
             let (requests, issued) = used.entry(token.clone()).or_default();
             *requests += 1;
             *issued += usize::from(enrollment.state() == EnrollmentState::Issued);
         }
     }
-    let mut records = store.tokens()?;
+    let mut records = place.all().await?;
     records.retain(|record| args.customer.as_ref().is_none_or(|customer| *customer == record.customer));
     records.sort_by_key(|record| (record.created_at, record.id.to_string()));
     let listed = records.into_iter().map(|record| {
@@ -163,7 +139,8 @@ async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         Listed { id, customer, created_at, expires_at, valid: now < expires_at, requests, issued }
     });
     let listed: Vec<Listed> = listed.collect();
-    let text = if args.json { serde_json::to_string_pretty(&listed)? + "\n" } else { table(dir, &listed) };
+    let text =
+        if args.json { serde_json::to_string_pretty(&listed)? + "\n" } else { table(&place.name(), &listed) };
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         written => written?,
@@ -171,8 +148,8 @@ async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(dir: &Path, all: &[Listed]) -> String {
-    let mut text = format!("{} tokens in the folder {}\n", all.len(), dir.display());
+fn table(place: &str, all: &[Listed]) -> String {
+    let mut text = format!("{} tokens {place}\n", all.len());
     for Listed { id, customer, created_at, expires_at, valid, requests, issued } in all {
         let time = |time: &Timestamp| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
         let state = if *valid { "until" } else { "ran out" };
@@ -188,8 +165,8 @@ fn table(dir: &Path, all: &[Listed]) -> String {
 
 /// Names all before it revokes any: a slip of the keyboard changes nothing.
 async fn revoke(RevokeArgs { ids, place }: &RevokeArgs) -> anyhow::Result<ExitCode> {
-    let (dir, store) = place.open()?;
-    let records = store.tokens()?;
+    let place = place.open().await?;
+    let records = place.all().await?;
     let mut meant = Vec::new();
     for text in ids {
         let begins =
@@ -197,22 +174,19 @@ async fn revoke(RevokeArgs { ids, place }: &RevokeArgs) -> anyhow::Result<ExitCo
         match records.iter().filter(begins).collect::<Vec<_>>()[..] {
             [record] => meant.push(record),
             [] if text.starts_with(kinetic_enroll::token::PREFIX) => {
-                bail!(
-                    "this is a token: name its id, as `kinetic token list --dir {}` shows it",
-                    dir.display()
-                )
+                bail!("this is a token: name its id, as `kinetic token list` shows it ({})", place.name())
             }
-            [] => bail!(
-                "no token's id begins with `{text}` in the folder {}: `kinetic token list` shows them",
-                dir.display()
-            ),
+            [] => {
+                bail!("no token's id begins with `{text}` {}: `kinetic token list` shows them", place.name())
+            }
             _ => bail!("several tokens' ids begin with `{text}`: write more of it"),
         }
     }
-    let requests = store.list().await?;
-    for TokenRecord { id, customer, .. } in meant {
-        store.revoke_token(id)?;
-        println!("revoked: token {id} for {customer} (in the folder {})", dir.display());
+    let requests = place.requests().await?;
+    for record in meant {
+        let TokenRecord { id, customer, .. } = record;
+        place.revoke(record).await?;
+        println!("revoked: token {id} for {customer} ({})", place.name());
         let waits = requests.iter().filter(|one| {
             one.state() == EnrollmentState::Pending && one.spec.token.as_deref() == Some(&id.to_string())
         });

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use kinetic_api::{duration::Duration, quantity::Bytes, resources::Name};
+use kinetic_enroll::IdKey;
 use kinetic_pki::{
     Client, ClientAuth, ClientFiles, Files, Server, ServerIdentity, TlsMetrics, Trust,
     client::ClientIdentity, material::Pem,
@@ -38,7 +39,7 @@ pub(super) struct Config {
     /// Where its own connections are told of, over HTTPS, to the operator, the console and controllers.
     #[serde(default)]
     pub(super) registry: Option<SocketAddr>,
-    /// Where machines' requests for certificates are taken in; whoever signs looks into the folder.
+    /// Where machines' requests for certificates are taken in. Whoever signs looks into its folder; on Kubernetes they are objects beside the other resources.
     #[serde(default)]
     pub(super) enroll: Option<EnrollConfig>,
     /// Who the front door is, and whom it lets in.
@@ -79,7 +80,18 @@ struct TlsConfig {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct EnrollConfig {
     pub(super) listen: SocketAddr,
-    folder: PathBuf,
+    /// Where the resources are files.
+    #[serde(default)]
+    folder: Option<PathBuf>,
+}
+
+/// Where requests for certificates are kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum EnrollPlace {
+    /// In a folder.
+    Folder(PathBuf),
+    /// As objects, in these namespaces.
+    Cluster(Vec<String>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -189,9 +201,31 @@ impl Settings {
         Home::of(&self.file, &self.config.files, self.config.kubernetes.clone(), &kinds)
     }
 
-    /// The folder of requests for certificates, and the authorities that machines are given to trust.
-    pub(super) fn enrollment(&self, enroll: &EnrollConfig) -> (PathBuf, PathBuf) {
-        (self.path(&enroll.folder), self.path(&self.config.tls.trust))
+    /// Where requests for certificates are kept.
+    pub(super) fn enrollments(&self, enroll: &EnrollConfig) -> anyhow::Result<EnrollPlace> {
+        match (&enroll.folder, self.home()?) {
+            (Some(folder), Home::Files(_)) => Ok(EnrollPlace::Folder(self.path(folder))),
+            (None, Home::Cluster(scope)) => Ok(EnrollPlace::Cluster(scope.namespaces)),
+            (None, Home::Files(_)) => {
+                bail!("{}: enroll.folder: name the folder that whoever signs looks into", self.file.display())
+            }
+            (Some(_), Home::Cluster(_)) => bail!(
+                "{}: enroll.folder: requests are kept by the API server, as the other resources are: leave it out",
+                self.file.display()
+            ),
+        }
+    }
+
+    /// The authorities that machines are given to trust.
+    pub(super) fn trust(&self) -> PathBuf {
+        self.path(&self.config.tls.trust)
+    }
+
+    /// What requests are called by, in every replica.
+    pub(super) fn id_key(&self) -> anyhow::Result<IdKey> {
+        let path = self.path(&self.config.master_key.file);
+        let secret = std::fs::read(&path).with_context(|| format!("masterKey: {}", path.display()))?;
+        Ok(IdKey::derived(&secret))
     }
 
     /// The folder of API keys.

@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
-use kinetic_enroll::FolderStore;
+use kinetic_enroll::{ClusterStore, FolderStore};
 use kinetic_pki::TlsMetrics;
 use kinetic_redirector::{
     door::{Brokers, Door, DoorMetrics, api_keys::ApiKeys, registry, routes::Routes},
@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use self::config::Settings;
+use self::config::{EnrollPlace, Settings};
 use crate::{
     admin::{Admin, Unready},
     home::Open,
@@ -79,14 +79,31 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("listen: {}: cannot listen", settings.config.listen))?;
     info!(address = %listener.local_addr()?, customers = snapshot.customers.len(), "taking AMQP over TLS");
     if let Some(enroll) = &settings.config.enroll {
-        let (folder, trust) = settings.enrollment(enroll);
-        let store = FolderStore::open(&folder).context("enroll.folder")?;
         let listener = TcpListener::bind(enroll.listen)
             .await
             .with_context(|| format!("enroll.listen: {}: cannot listen", enroll.listen))?;
         info!(address = %listener.local_addr()?, "taking requests for certificates");
-        let intake = Intake::new(store, Arc::clone(&door), trust, IntakeSettings::default(), enrolling);
-        tokio::spawn(intake.serve(listener, tls.clone(), stop.clone()));
+        let (door, trust) = (Arc::clone(&door), settings.trust());
+        let limits = IntakeSettings::default();
+        match settings.enrollments(enroll)? {
+            EnrollPlace::Folder(folder) => {
+                let store = FolderStore::open(&folder).context("enroll.folder")?;
+                let id_key = store.id_key().clone();
+                let intake = Intake::new(store, id_key, door, trust, limits, enrolling);
+                tokio::spawn(intake.serve(listener, tls.clone(), stop.clone()));
+            }
+            EnrollPlace::Cluster(namespaces) => {
+                let (id_key, tls, stop) = (settings.id_key()?, tls.clone(), stop.clone());
+                let client = kube::Client::try_default().await.context("kubernetes")?;
+                // The API server may be away: AMQP is taken meanwhile.
+                tokio::spawn(async move {
+                    let listed = stop.run_until_cancelled(ClusterStore::watch(&client, &namespaces)).await;
+                    let Some(store) = listed else { return };
+                    let intake = Intake::new(store, id_key, door, trust, limits, enrolling);
+                    intake.serve(listener, tls, stop).await;
+                });
+            }
+        }
     }
     if let Some(address) = settings.config.registry {
         let listener = TcpListener::bind(address)

@@ -43,6 +43,7 @@ pub(crate) async fn run(args: AnalyzerArgs) -> anyhow::Result<ExitCode> {
             topology: settings.topology.clone(),
             partition: args.partition,
             data_dir: settings.data.clone(),
+            active_since: settings.active_since.clone(),
             mode: Mode::Live,
             metrics: Metrics::register(&mut registry),
             types: types_db::read(if args.types.files.is_empty() {

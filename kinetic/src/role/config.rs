@@ -39,6 +39,9 @@ pub(super) struct RoleConfig {
     data: Option<PathBuf>,
     /// Where /healthz, /readyz and /metrics are served.
     admin: Option<SocketAddr>,
+    /// A file that says since when each analytic's findings are news, as JSON: names and times (RFC 3339); relative to the configuration file; the
+    /// analyzer's only. Without it the data folder alone remembers.
+    active_since: Option<PathBuf>,
     /// The Topology to run; the analyzer's only.
     topology: Option<String>,
     /// Files that describe collectd types, relative to the configuration file; the analyzer's only.
@@ -114,6 +117,7 @@ pub(super) struct Settings {
     pub(super) home: Home,
     pub(super) data: PathBuf,
     pub(super) admin: Option<SocketAddr>,
+    pub(super) active_since: Option<PathBuf>,
     pub(super) topology: Option<String>,
     pub(super) types_db: Vec<PathBuf>,
     pub(super) mail: MailConfig,
@@ -163,6 +167,7 @@ impl Settings {
                 Some(Listen::Off) => None,
                 None => config.admin,
             },
+            active_since: config.active_since.map(|file| folder.join(file)),
             topology: config.topology,
             types_db: config.types_db.into_iter().map(|f| folder.join(f)).collect(),
             mail,

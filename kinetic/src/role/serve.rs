@@ -11,6 +11,7 @@ use tracing::info;
 use super::config::Settings;
 use crate::{
     admin::{Admin, Unready},
+    fitness,
     home::Open,
     run::{
         self,
@@ -31,7 +32,9 @@ pub(super) async fn run(
     let unready = Unready::starting();
     let mut supervisor = Supervisor::new(parts, work.clone());
     if let Some(address) = settings.admin {
+        let told = alerts.as_ref().map(|alerts| fitness::alerts(alerts.history())).unwrap_or_default();
         let bound = Admin::new(registry, unready.clone(), supervisor.desks())
+            .with_routes(told)
             .serve(address, work.clone())
             .await
             .with_context(|| format!("admin {address}: cannot listen"))?;

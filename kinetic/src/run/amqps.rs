@@ -215,7 +215,14 @@ impl Amqps {
         let signer =
             Signer::new(store.clone(), self.folder.clone(), rules, SignerSettings::default(), signing);
         let trust = self.folder.issued().join("trust.crt");
-        let intake = Intake::new(store, Arc::clone(&self.door), trust, IntakeSettings::default(), taking);
+        let intake = Intake::new(
+            store.clone(),
+            store.id_key().clone(),
+            Arc::clone(&self.door),
+            trust,
+            IntakeSettings::default(),
+            taking,
+        );
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("--enroll {address}: cannot listen"))?;
         let bound = listener.local_addr()?;

@@ -48,7 +48,7 @@ use self::{
 pub(crate) use self::{amqps::PKI, args::RunArgs};
 use crate::{
     admin::{Admin, Unready},
-    arc,
+    arc, fitness,
     listen::{Listen, Statsd},
     mail, stop, types_db, validate,
 };
@@ -81,6 +81,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             topology: None,
             partition: None,
             data_dir: args.data.clone(),
+            active_since: None,
             mode,
             metrics: Metrics::register(&mut registry),
             types: types_db::read(&args.types.files)?,
@@ -121,6 +122,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     let unready = Unready::starting();
     let admin = Admin::new(registry, unready.clone(), supervisor.desks())
+        .with_routes(fitness::alerts(alerts.history()))
         .with_local(arc::serve::router(supervisor.vhosts()));
     serve_admin(&args, admin, &work).await?;
     let stdin = intake.stdin;

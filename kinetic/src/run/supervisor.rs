@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{amqps::Amqps, broker::Broker, vhosts::Vhosts};
-use crate::series::Desks;
+use crate::series::{Desk, Desks};
 
 /// How long an analyzer or a customer's alerts that failed wait before they are tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -58,6 +58,8 @@ pub(crate) struct AnalyzerParts {
     /// The only partition to run; all where absent.
     pub(crate) partition: Option<u8>,
     pub(crate) data_dir: PathBuf,
+    /// Since when analytics are active, as somebody else knows.
+    pub(crate) active_since: Option<PathBuf>,
     pub(crate) mode: Mode,
     pub(crate) metrics: Metrics,
     /// collectd's types.
@@ -291,6 +293,7 @@ impl Supervisor {
         let config = AnalyzerConfig {
             bus,
             data_dir: parts.data_dir.clone(),
+            active_since: parts.active_since.clone(),
             limits: EngineLimits { max_series },
             partition,
             types: Arc::clone(&parts.types),
@@ -300,7 +303,8 @@ impl Supervisor {
         let (sender, receiver) = watch::channel(Some(Arc::new(plan.clone())));
         let analyzer = Analyzer::new(config, receiver);
         let status = analyzer.status();
-        self.desks.open(key.clone(), analyzer.series());
+        let desk = Desk { series: analyzer.series(), partition, status: status.clone() };
+        self.desks.open(key.clone(), desk);
         let cancel = self.stop.child_token();
         let task = tokio::spawn(keep_running(analyzer, cancel.clone()));
         self.analyzers.insert(key, RunningAnalyzer { partition, plan: sender, status, cancel, task });

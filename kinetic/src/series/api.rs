@@ -13,7 +13,8 @@ use axum::{
 };
 use kinetic_analyzer::{
     engine::{SeriesPage, SeriesQuery},
-    service::SeriesDesk,
+    partition::Partition,
+    service::{SeriesDesk, Status},
 };
 use kinetic_api::{
     glob::Glob,
@@ -30,10 +31,18 @@ const MAX_LIMIT: usize = 10_000;
 
 /// Where each analyzer of the process can be asked.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Desks(Arc<Mutex<BTreeMap<AnalyzerKey, SeriesDesk>>>);
+pub(crate) struct Desks(Arc<Mutex<BTreeMap<AnalyzerKey, Desk>>>);
+
+/// Where an analyzer can be asked for its series, and how it fares.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    pub(crate) series: SeriesDesk,
+    pub(crate) partition: Partition,
+    pub(crate) status: Status,
+}
 
 impl Desks {
-    pub(crate) fn open(&self, analyzer: AnalyzerKey, desk: SeriesDesk) {
+    pub(crate) fn open(&self, analyzer: AnalyzerKey, desk: Desk) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(analyzer, desk);
     }
 
@@ -41,7 +50,12 @@ impl Desks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(analyzer);
     }
 
-    fn all(&self) -> BTreeMap<AnalyzerKey, SeriesDesk> {
+    /// The analyzers, and how they fare.
+    pub(crate) fn statuses(&self) -> Vec<(AnalyzerKey, Partition, Status)> {
+        self.all().into_iter().map(|(key, desk)| (key, desk.partition, desk.status)).collect()
+    }
+
+    fn all(&self) -> BTreeMap<AnalyzerKey, Desk> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -81,7 +95,7 @@ async fn series(
         if other(&wanted.customer, &customer) || other(&wanted.topology, &topology) {
             continue;
         }
-        for (source, answer) in desk.ask(&query, wanted.source.as_deref()).await {
+        for (source, answer) in desk.series.ask(&query, wanted.source.as_deref()).await {
             answers.add(&[customer.clone(), topology.clone(), source], answer);
         }
     }

@@ -14,7 +14,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use kinetic_api::observed::{Observed, ObservedPage, ObservedWindow};
 use reqwest::{Client, Url};
 
-pub(crate) use self::api::{Desks, router};
+pub(crate) use self::api::{Desk, Desks, router};
 use crate::listen::Listen;
 
 /// The series that a running `kinetic` sees, by metric and origin, each with its last windows.

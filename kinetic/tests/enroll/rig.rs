@@ -70,7 +70,8 @@ pub(crate) async fn rig(enrollment: &str, settings: IntakeSettings) -> Rig {
     let nobody = Credentials::Roles { master_key: vec![0; 32], version: 1 };
     let door = Door::new(DoorSettings::default(), tls.clone(), nobody, DoorMetrics::default());
     let (intake, address) = listen().await;
-    let taking = Intake::new(store.clone(), Arc::clone(&door), trust, settings, taking);
+    let taking =
+        Intake::new(store.clone(), store.id_key().clone(), Arc::clone(&door), trust, settings, taking);
     tokio::spawn(taking.serve_deciding(intake, tls.clone(), stop.clone()));
     let (telling, registry) = listen().await;
     let router = registry::router(Arc::clone(&door));

@@ -5,9 +5,11 @@
 //! [`control`] what analyzers are asked, [`names`] how things are called on a broker,
 //! [`observed`] what an analyzer tells of the series that it sees.
 
+pub mod address;
 pub mod anomaly;
 pub mod control;
 pub mod duration;
+pub mod fitness;
 pub mod glob;
 pub mod machine;
 pub mod names;

@@ -73,6 +73,12 @@ impl FolderStore {
         Ok(Self(Arc::new(Inner { enrollments, tokens, id_key, read, watch: OnceLock::new() })))
     }
 
+    /// What ids are made with here.
+    #[must_use]
+    pub fn id_key(&self) -> &IdKey {
+        &self.0.id_key
+    }
+
     /// Keeps a token's record.
     pub fn keep_token(&self, record: &TokenRecord) -> Result<(), StoreError> {
         let path = self.0.tokens.join(format!("{}.yaml", record.id));
@@ -192,10 +198,6 @@ impl Inner {
 }
 
 impl Requests for FolderStore {
-    fn id_key(&self) -> &IdKey {
-        &self.0.id_key
-    }
-
     async fn token(&self, id: &TokenId) -> Result<Option<TokenRecord>, StoreError> {
         let path = self.0.tokens.join(format!("{id}.yaml"));
         self.blocking(move |_| read(&path)).await

@@ -69,6 +69,17 @@ impl IdKey {
         Self(key)
     }
 
+    /// A key that follows from a secret which every replica of the front door has: its master key.
+    ///
+    /// # Panics
+    /// Never: HMAC takes a key of any length.
+    #[must_use]
+    pub fn derived(secret: &[u8]) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
+        mac.update(b"kinetic enrolment ids");
+        Self(mac.finalize().into_bytes().into())
+    }
+
     /// What a request is called. The same machine with the same key may ask anew once a request has run out: `attempt` counts these.
     ///
     /// # Panics

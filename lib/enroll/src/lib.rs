@@ -8,6 +8,7 @@
 //! [`rules`] and issues. What it needs to believe a request lies in the request itself ([`renewal`]), not in who brought it.
 
 pub mod audit;
+pub mod cluster;
 pub mod folder;
 pub mod id;
 mod live;
@@ -21,6 +22,7 @@ pub mod token;
 pub mod wire;
 
 pub use self::{
+    cluster::ClusterStore,
     folder::FolderStore,
     id::{EnrollmentId, IdKey},
     metrics::SignerMetrics,

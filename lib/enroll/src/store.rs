@@ -1,6 +1,6 @@
 //! Where requests and tokens lie: two interfaces, as there are two rights.
 
-use std::{future::Future, io, path::PathBuf, sync::Arc};
+use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
 
 use kinetic_api::resources::{
     Enrollment,
@@ -9,7 +9,7 @@ use kinetic_api::resources::{
 use tokio::sync::watch;
 
 use crate::{
-    id::{EnrollmentId, IdKey},
+    id::EnrollmentId,
     token::{TokenId, TokenRecord},
 };
 
@@ -35,6 +35,12 @@ pub enum StoreError {
     /// Somebody else was faster.
     #[error("{0} has changed meanwhile, or is gone: look at it again")]
     Changed(String),
+    /// The API server refused, or was away.
+    #[error("the API server: {0}")]
+    Cluster(Box<kube::Error>),
+    /// A request for nobody.
+    #[error("there is no Customer {0}")]
+    NoCustomer(String),
     /// The program is ending.
     #[error("stopping")]
     Stopping,
@@ -42,9 +48,6 @@ pub enum StoreError {
 
 /// What the front door may: look, and add.
 pub trait Requests: Clone + Send + Sync + 'static {
-    /// What ids are made with.
-    fn id_key(&self) -> &IdKey;
-
     /// What is kept of a token.
     fn token(&self, id: &TokenId) -> impl Future<Output = Result<Option<TokenRecord>, StoreError>> + Send;
 
@@ -66,6 +69,11 @@ pub trait Requests: Clone + Send + Sync + 'static {
 
     /// Counts changes of requests, whoever makes them. It may miss some: look again now and then.
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// How long it may take until what another process has added shows here.
+    fn lag(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// What signer and people may besides.

@@ -224,13 +224,15 @@ fn rules(id: &ResourceId, node: &Node, before: &Snapshot, faults: &mut Vec<Fault
     }
 }
 
-/// Whether a problem at this path follows from one that was told already: at the same path, or in a field right below it. The rules about the
-/// whole resource are about its metadata.
+/// Whether a problem at this path follows from one that was told already: at the same path, in a field right below it, or in an entry of a list there. The
+/// rules about the whole resource are about its metadata, those about the whole spec about how its lists fit together.
 fn explained(path: &str, told: &[String]) -> bool {
     told.iter().any(|told| match told.strip_prefix(path) {
         Some(rest) if path.is_empty() => rest.starts_with("metadata"),
         Some("") => true,
-        Some(rest) => rest.strip_prefix('.').is_some_and(|name| !name.contains(['.', '['])),
+        Some(rest) => rest
+            .strip_prefix('.')
+            .is_some_and(|name| !name.contains('.') && (!name.contains('[') || path != "spec")),
         None => false,
     })
 }

@@ -138,7 +138,7 @@ impl Watched {
 #[tokio::test(flavor = "multi_thread")]
 async fn resources_are_followed_on_an_api_server() {
     if let Some(reason) = kubernetes::missing() {
-        eprintln!("skipped: {reason}");
+        kinetic_tests::skip(&reason);
         return;
     }
     let cluster = Cluster::start().await;

@@ -1,6 +1,6 @@
 //! RabbitMQ's HTTP interface: a call for each list and for each change, and nothing else.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use kinetic_api::role::Permissions;
 use reqwest::{Method, StatusCode, Url};
@@ -8,16 +8,19 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::state::{Binding, BrokerState, Change, Policy, Vhost};
-
-/// How long one call may take: listing a broker of 500 customers takes seconds.
-const TIMEOUT: Duration = Duration::from_secs(30);
+use crate::http::Http;
 
 /// Why a broker was not looked at, or not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
     /// The address cannot be used.
-    #[error("`{0}` is no address of a broker's HTTP interface: write http://host:15672")]
+    #[error(
+        "`{0}` is no address of a broker's HTTP interface: write http://host:15672 or https://host:15671"
+    )]
     Address(String),
+    /// There is no TLS to be had.
+    #[error("{0}")]
+    Tls(String),
     /// No answer.
     #[error("{url} does not answer: {cause}")]
     Unreachable {
@@ -61,7 +64,7 @@ pub enum BrokerError {
 /// A broker's HTTP interface, as an administrator.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    http: Http,
     url: Url,
     user: String,
     password: String,
@@ -75,14 +78,24 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// `url` is `http://host:15672`, without user and password.
-    pub fn new(url: &str, user: String, password: String) -> Result<Self, BrokerError> {
+    /// `url` is `http://host:15672` or `https://host:15671`, without user and password; `authorities` vouch for the latter.
+    pub fn new(
+        url: &str,
+        authorities: Option<PathBuf>,
+        user: String,
+        password: String,
+    ) -> Result<Self, BrokerError> {
         let wrong = || BrokerError::Address(url.to_owned());
         let parsed = Url::parse(url).map_err(|_| wrong())?;
-        if parsed.scheme() != "http" || parsed.host().is_none() || !parsed.username().is_empty() {
+        if parsed.host().is_none() || !parsed.username().is_empty() {
             return Err(wrong());
         }
-        let http = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|_| wrong())?;
+        let http = match parsed.scheme() {
+            "http" => Http::plain(),
+            "https" => Http::tls(authorities),
+            _ => return Err(wrong()),
+        };
+        let http = http.map_err(|error| BrokerError::Tls(error.to_string()))?;
         Ok(Self { http, url: parsed, user, password })
     }
 
@@ -144,6 +157,22 @@ impl Client {
             within(&mut state, &p.vhost, put);
         }
         Ok(state)
+    }
+
+    /// What a vhost says of itself at this moment, if it is there.
+    pub async fn description(&self, vhost: &str) -> Result<Option<String>, BrokerError> {
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "vhosts", vhost]);
+        }
+        let call = format!("GET {url}");
+        let text = match self.ask(Method::GET, url, Value::Null).await {
+            Err(BrokerError::Refused { status: 404, .. }) => return Ok(None),
+            answered => answered?,
+        };
+        let vhost: NamedVhost = serde_json::from_str(&text)
+            .map_err(|error| BrokerError::Answer { call, cause: error.to_string() })?;
+        Ok(Some(vhost.description.unwrap_or_default()))
     }
 
     /// Makes one change; what is gone already is deleted.
@@ -232,7 +261,8 @@ impl Client {
 
     async fn ask(&self, method: Method, url: Url, body: Value) -> Result<String, BrokerError> {
         let call = format!("{method} {url}");
-        let mut request = self.http.request(method, url).basic_auth(&self.user, Some(&self.password));
+        let http = self.http.client().map_err(|error| BrokerError::Tls(error.to_string()))?;
+        let mut request = http.request(method, url).basic_auth(&self.user, Some(&self.password));
         if !body.is_null() {
             request = request.header("content-type", "application/json").body(body.to_string());
         }

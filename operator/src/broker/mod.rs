@@ -96,7 +96,16 @@ impl Broker {
         owner: &desired::Owner,
         with_data: bool,
     ) -> Result<Brought, BrokerError> {
-        let changes = diff::removal(&*self.state().await?, vhost, owner, with_data);
+        let mut state = self.state().await?;
+        // What was seen some time ago does not do to delete by: whose it is may have been changed since.
+        if state.vhosts.contains_key(vhost) {
+            let now = self.client.description(vhost).await?;
+            if now.as_deref() != state.vhosts.get(vhost).map(|vhost| vhost.description.as_str()) {
+                *self.seen.lock().await = None;
+                state = self.state().await?;
+            }
+        }
+        let changes = diff::removal(&state, vhost, owner, with_data);
         self.carry_out(&changes).await?;
         Ok(Brought { changes, conflicts: Vec::new() })
     }

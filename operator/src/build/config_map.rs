@@ -32,6 +32,7 @@ pub fn config_map(of: &TopologyOf) -> ConfigMap {
         "declare": false,
         "files": ["customer.yaml", "topology.yaml"],
         "data": "/var/lib/kinetic",
+        "activeSince": "active-since.json",
         "topology": of.name,
         "admin": format!("0.0.0.0:{ANALYZER_ADMIN}"),
     });
@@ -54,6 +55,7 @@ pub fn config_map(of: &TopologyOf) -> ConfigMap {
         ("sidecar.yaml", sidecar),
         ("customer.yaml", customer(&of.customer)),
         ("topology.yaml", topology(&of.topology)),
+        ("active-since.json", json!(of.active_since)),
     ];
     ConfigMap {
         metadata: labels::owned(name(&of.name), COMPONENT, &of.name, &of.owner),

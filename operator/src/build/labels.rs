@@ -7,6 +7,9 @@ use kube::{Resource, ResourceExt};
 
 use crate::apply::{MANAGED_BY, MANAGER};
 
+/// The label that says what part of Kinetic an object is of.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+
 /// The labels that select a component's instance.
 #[must_use]
 pub fn selected(component: &str, instance: &str) -> BTreeMap<String, String> {

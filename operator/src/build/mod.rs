@@ -1,6 +1,7 @@
 //! From a resource that was validated to the objects that it wants: pure, a file an object.
 
 pub mod alert_keys;
+pub mod api_keys;
 pub mod certificate;
 pub mod client_files;
 pub mod config_map;

@@ -36,6 +36,8 @@ pub struct TopologyOf {
     pub pull_policy: Option<String>,
     /// The analyzer's image.
     pub analyzer_image: String,
+    /// Since when each analytic's findings are news, by name.
+    pub active_since: BTreeMap<String, String>,
     /// What the analyzer may use.
     pub resources: Option<ResourceRequirements>,
 }

@@ -13,6 +13,7 @@ use k8s_openapi::{
 use serde_json::json;
 
 use super::{
+    api_keys,
     config_map::yaml,
     labels,
     pod::{TRUSTED_USER, container, mounted, needs, pod_security, port, probe},
@@ -29,6 +30,8 @@ const SERVICE_ACCOUNT: &str = "kinetic-redirector";
 /// Where its connections are told of.
 const REGISTRY: u16 = 5680;
 const ADMIN: u16 = 8184;
+/// Where machines ask for certificates.
+const ENROLL: u16 = 8443;
 
 /// Every name that the front door is reached by.
 #[must_use]
@@ -50,12 +53,17 @@ pub fn metadata(config: &Config, placement: &Placement) -> ObjectMeta {
     labels::unowned(name.clone(), &config.namespace, COMPONENT, &name)
 }
 
+/// Whether machines may ask for certificates: where somebody else issues, nobody would sign them.
+const fn enrolls(config: &Config) -> bool {
+    config.issuer.is_none()
+}
+
 /// What it runs by.
 #[must_use]
 pub fn config_map(config: &Config, placement: &Placement) -> ConfigMap {
     let brokers: Vec<_> =
         placement.brokers.iter().map(|broker| json!({"name": broker.name, "nodes": broker.nodes})).collect();
-    let settings = json!({
+    let mut settings = json!({
         "listen": format!("0.0.0.0:{AMQPS}"),
         "admin": format!("0.0.0.0:{ADMIN}"),
         "registry": format!("0.0.0.0:{REGISTRY}"),
@@ -65,9 +73,13 @@ pub fn config_map(config: &Config, placement: &Placement) -> ConfigMap {
             "trust": "/etc/kinetic/tls/ca.crt",
         },
         "masterKey": {"file": "/etc/kinetic/master/master.key", "version": config.master_key_version},
+        "apiKeys": "/etc/kinetic/keys",
         "kubernetes": {"namespaces": config.watch_namespaces},
         "placements": [{"region": placement.region, "provider": placement.provider, "brokers": brokers}],
     });
+    if enrolls(config) {
+        settings["enroll"] = json!({"listen": format!("0.0.0.0:{ENROLL}")});
+    }
     ConfigMap {
         metadata: metadata(config, placement),
         data: Some([("redirector.yaml".to_owned(), yaml(&settings))].into()),
@@ -89,13 +101,15 @@ pub fn service(config: &Config, placement: &Placement) -> Service {
         protocol: Some("TCP".to_owned()),
         ..ServicePort::default()
     };
+    let mut ports = vec![port("amqps", AMQPS), port("registry", REGISTRY)];
+    ports.extend(enrolls(config).then(|| port("enroll", ENROLL)));
     Service {
         metadata,
         spec: Some(ServiceSpec {
             type_: Some(wanted.kind.clone().unwrap_or_else(|| "ClusterIP".to_owned())),
             load_balancer_class: wanted.load_balancer_class.clone(),
             selector: Some(labels::selected(COMPONENT, &name)),
-            ports: Some(vec![port("amqps", AMQPS), port("registry", REGISTRY)]),
+            ports: Some(ports),
             ..ServiceSpec::default()
         }),
         ..Service::default()
@@ -115,13 +129,16 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
         &["redirector", "--config", "/etc/kinetic/config/redirector.yaml"],
         TRUSTED_USER,
     );
-    redirector.ports = Some(vec![port("amqps", AMQPS), port("registry", REGISTRY), port("admin", ADMIN)]);
+    let mut ports = vec![port("amqps", AMQPS), port("registry", REGISTRY), port("admin", ADMIN)];
+    ports.extend(enrolls(config).then(|| port("enroll", ENROLL)));
+    redirector.ports = Some(ports);
     redirector.readiness_probe = Some(probe("/readyz", ADMIN, 5, 3));
     redirector.liveness_probe = Some(probe("/healthz", ADMIN, 10, 6));
     redirector.volume_mounts = Some(vec![
         mounted("config", "/etc/kinetic/config"),
         mounted("tls", "/etc/kinetic/tls"),
         mounted("master", "/etc/kinetic/master"),
+        mounted("keys", "/etc/kinetic/keys"),
     ]);
     redirector.resources = Some(resources.unwrap_or_else(|| needs("100m", "64Mi", "512Mi")));
 
@@ -153,6 +170,7 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
             },
             secret("tls", &name),
             secret("master", MASTER),
+            secret("keys", &api_keys::name(placement)),
         ]),
         ..PodSpec::default()
     };

@@ -1,22 +1,24 @@
 //! An Alert: checked against its Topology; the keys that it names are the alert service's to have.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::ByteString;
 use kinetic_api::{
+    fitness::AlertFitness,
     plan::AlertPlan,
     resources::{
         Alert, Topology,
         alert::{AlertState, AlertStatus},
     },
 };
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
 use super::{AGAIN, paused, tell};
 use crate::{
     apply,
     condition::{self, Verdict},
     context::{Context, Failure},
+    secrets,
 };
 
 /// What an Alert refers to.
@@ -24,8 +26,8 @@ use crate::{
 pub struct Referred {
     /// Its Topology.
     pub topology: Option<Topology>,
-    /// The Secrets that it names, by name.
-    pub secrets: Vec<Secret>,
+    /// What is in the Secrets that it names, by name.
+    pub secrets: BTreeMap<String, BTreeMap<String, ByteString>>,
 }
 
 /// Says of an Alert whether it can do what it should; says when to look again.
@@ -36,16 +38,21 @@ pub async fn reconcile(alert: &Alert, context: &Context) -> Result<Duration, Fai
     }
     let referred = dereference(alert, context).await?;
     let before = alert.status.as_ref();
+    let told = told(alert, &referred, context).await;
+    let mut verdicts = vec![validate(alert, &referred)];
+    verdicts.extend(told.as_ref().map(delivering));
     let conditions = condition::conditions(
         before.map_or(&[], |status| &status.conditions),
-        &[validate(alert, &referred)],
+        &verdicts,
         alert.metadata.generation,
         (context.clock)(),
     );
     // Whether it fires is the alert service's to know: what it said last stays.
     let said = before.and_then(|status| status.state).filter(|state| *state != AlertState::Inactive);
+    let fires = |told: &AlertFitness| if told.firing > 0 { AlertState::Firing } else { AlertState::Quiet };
+    let state = told.as_ref().map(fires).or(said);
     let status =
-        AlertStatus { state: if alert.spec.active { said } else { Some(AlertState::Inactive) }, conditions };
+        AlertStatus { state: if alert.spec.active { state } else { Some(AlertState::Inactive) }, conditions };
     if apply::status(&context.client, alert, before, &status).await? == apply::Applied::Written {
         context.keys.notify_one();
     }
@@ -58,19 +65,39 @@ pub async fn reconcile(alert: &Alert, context: &Context) -> Result<Duration, Fai
     Ok(AGAIN)
 }
 
+/// What the alert service tells of it, if that answers.
+async fn told(alert: &Alert, referred: &Referred, context: &Context) -> Option<AlertFitness> {
+    let customer = &referred.topology.as_ref()?.spec.customer;
+    let all = context.asked.alerts(&context.client, &context.config.namespace).await?;
+    let ours = |told: &AlertFitness| told.customer == **customer && told.alert == alert.name_any();
+    Some(all.alerts.into_iter().find(ours).unwrap_or_default())
+}
+
+/// Whether what it has to say reaches people: pure.
+#[must_use]
+pub fn delivering(told: &AlertFitness) -> Verdict {
+    const KIND: &str = "Delivering";
+    if told.failing == 0 {
+        return Verdict::good(KIND, "Delivering", "no message waits to be tried again");
+    }
+    let why = told.last_error.as_deref().unwrap_or("no reason was given");
+    let message =
+        format!("{} message(s) could not be delivered yet, and are tried again: {why}", told.failing);
+    Verdict::bad(KIND, "Failing", message)
+}
+
 async fn dereference(alert: &Alert, context: &Context) -> Result<Referred, Failure> {
     let namespace = alert.namespace().unwrap_or_default();
     let topology = context.resources.get::<Topology>(&namespace, &alert.spec.topology).await?;
-    let api = Api::<Secret>::namespaced(context.client.clone(), &namespace);
-    let mut secrets = Vec::new();
+    let mut secrets = BTreeMap::new();
     for (secret, _) in keys(alert) {
-        secrets.extend(api.get_opt(secret).await?);
+        secrets.insert(secret.to_owned(), secrets::data(context, &namespace, secret).await?);
     }
     Ok(Referred { topology, secrets })
 }
 
 /// The keys that an Alert names: Secret and key.
-pub(super) fn keys(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn keys(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
     let webhooks = alert.spec.receivers.iter().filter_map(|receiver| receiver.webhook.as_ref());
     webhooks
         .filter_map(|hook| hook.signing_secret_ref.as_ref())
@@ -116,10 +143,7 @@ pub fn validate(alert: &Alert, referred: &Referred) -> Verdict {
 
 /// The first key that it names and no Secret holds.
 fn missing_key<'a>(alert: &'a Alert, referred: &Referred) -> Option<(&'a str, &'a str)> {
-    let holds = |name: &str, key: &str| {
-        let secret = referred.secrets.iter().find(|secret| secret.name_any() == name);
-        secret.and_then(|secret| secret.data.as_ref()).is_some_and(|data| data.contains_key(key))
-    };
+    let holds = |name: &str, key: &str| referred.secrets.get(name).is_some_and(|data| data.contains_key(key));
     keys(alert).find(|(name, key)| !holds(name, key))
 }
 
@@ -151,11 +175,10 @@ mod tests {
     fn what_an_alert_refers_to_must_be_there() {
         let hook = json!({"receivers": [{"name": "hook", "webhook": {
             "url": "https://x.example", "signingSecretRef": {"name": "hook-secret", "key": "key"}}}]});
-        let there = Referred { topology: Some(web()), secrets: vec![] };
-        let secret: Secret =
-            serde_json::from_value(json!({"metadata": {"name": "hook-secret"}, "data": {"key": "c2VjcmV0"}}))
-                .unwrap();
-        let with_secret = Referred { secrets: vec![secret], ..there.clone() };
+        let there = Referred { topology: Some(web()), ..Referred::default() };
+        let data = BTreeMap::from([("key".to_owned(), ByteString(b"secret".to_vec()))]);
+        let secrets = BTreeMap::from([("hook-secret".to_owned(), data)]);
+        let with_secret = Referred { secrets, ..there.clone() };
         for (spec, referred, reason) in [
             (json!({"match": {"analytics": ["slow"]}}), &there, "Accepted"),
             (json!({}), &Referred::default(), "TopologyMissing"),

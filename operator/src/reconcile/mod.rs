@@ -1,10 +1,12 @@
 //! From resources to what they describe, one straight line each: dereference, validate, build, apply, status.
 
 pub mod alert;
+mod api_keys;
 pub mod customer;
 pub mod release;
 pub mod rotation;
 pub mod topology;
+mod wake;
 
 use std::time::Duration;
 

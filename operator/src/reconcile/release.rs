@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinetic_api::resources::Alert;
 use kinetic_pki::Subject;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
-use super::alert;
+use super::{alert, api_keys};
 use crate::{
     apply::apply,
     build::{
@@ -22,6 +22,7 @@ use crate::{
     context::{Context, Failure},
     leaf::Wanted,
     resources::Kind,
+    secrets,
 };
 
 /// The Secret of the certificate by which the alert service comes to the front doors.
@@ -55,18 +56,19 @@ async fn own_certificate(metadata: ObjectMeta, wanted: Wanted, context: &Context
 }
 
 async fn front_door(placement: &Placement, context: &Context) -> Result<(), Failure> {
-    let (client, config) = (&context.client, &context.config);
+    let config = &context.config;
     let name = placement.redirector_name();
     let wanted =
         Wanted { dns: redirector::names(placement, &config.namespace), ..Wanted::new(Subject::Redirector) };
     let metadata = redirector::metadata(config, placement);
     own_certificate(metadata.clone(), wanted, context).await?;
+    api_keys::bring(placement, context).await?;
     let settings = redirector::config_map(config, placement);
-    apply(client, &settings).await?;
-    apply(client, &redirector::service(config, placement)).await?;
+    apply(context, &settings).await?;
+    apply(context, &redirector::service(config, placement)).await?;
     let settings = fingerprint(&settings.data.unwrap_or_default());
-    apply(client, &redirector::deployment(config, placement, &settings)).await?;
-    apply(client, &disruption_budget(metadata, COMPONENT, &name)).await?;
+    apply(context, &redirector::deployment(config, placement, &settings)).await?;
+    apply(context, &disruption_budget(metadata, COMPONENT, &name)).await?;
     Ok(())
 }
 
@@ -74,12 +76,11 @@ async fn keys(alerts: &[Alert], context: &Context) -> Result<(), Failure> {
     let mut keys = BTreeMap::new();
     for alert in alerts {
         let namespace = alert.namespace().unwrap_or_default();
-        let api = Api::<Secret>::namespaced(context.client.clone(), &namespace);
         for (secret, key) in alert::keys(alert) {
-            let value = api.get_opt(secret).await?.and_then(|secret| secret.data?.remove(key));
-            keys.extend(value.map(|value: ByteString| (alert_keys::entry(&namespace, secret, key), value)));
+            let value = secrets::data(context, &namespace, secret).await?.get(key).cloned();
+            keys.extend(value.map(|value| (alert_keys::entry(&namespace, secret, key), value)));
         }
     }
-    apply(&context.client, &alert_keys(&context.config.namespace, keys)).await?;
+    apply(context, &alert_keys(&context.config.namespace, keys)).await?;
     Ok(())
 }

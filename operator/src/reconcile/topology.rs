@@ -2,16 +2,18 @@
 
 mod objects;
 mod remove;
+mod told;
 mod validate;
 
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kinetic_api::{
+    fitness::AnalyzerFitness,
     plan::TopologyPlan,
     resources::{
         Customer, Topology,
-        topology::{AnalyzersStatus, TopologyStatus},
+        topology::{AnalyticStatus, AnalyzersStatus, TopologyStatus},
     },
 };
 use kube::{Api, ResourceExt};
@@ -24,6 +26,7 @@ use crate::{
     build::{config_map::COMPONENT, labels::query, pod::TopologyOf, stateful_set},
     condition::{self, Verdict},
     context::{Context, Failure},
+    known::Key,
 };
 
 /// Brings a Topology to where it should be; says when to look again.
@@ -35,6 +38,7 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
         return remove::remove(topology, context).await;
     }
     set_finalizer(context, topology, true).await?;
+    let topology = &activated(topology, context).await?;
     let referred = dereference(topology, context).await?;
     let verdicts = match validate(topology, &referred, &context.config) {
         // What runs goes on running as it is: a mistake in an edit stops nothing.
@@ -45,7 +49,11 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
         Ok((of, plan)) => {
             let streams = streams(&of, &plan, context).await;
             // Without its streams an analyzer would have nothing to read, and may declare nothing.
-            if streams.good { vec![streams, objects::apply_all(&of, context).await?] } else { vec![streams] }
+            if streams.good {
+                vec![streams, Box::pin(objects::apply_all(&of, context)).await?]
+            } else {
+                vec![streams]
+            }
         }
     };
     let analyzers = analyzers(topology, context).await?;
@@ -62,6 +70,8 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
         );
         *verdict = Verdict::bad("AnalyzersReady", "Starting", message);
     }
+    let told = told(topology, analyzers, context).await;
+    verdicts.extend(told::sources_live(topology, &told, (context.clock)()));
     let before = topology.status.as_ref();
     let conditions = condition::conditions(
         before.map_or(&[], |status| &status.conditions),
@@ -71,7 +81,7 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
     );
     let status = TopologyStatus {
         analyzers: Some(analyzers),
-        analytics: before.map(|status| status.analytics.clone()).unwrap_or_default(),
+        analytics: analytics_of(topology, &told, context),
         conditions,
     };
     apply::status(&context.client, topology, before, &status).await?;
@@ -82,6 +92,40 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
     )
     .await;
     Ok(AGAIN)
+}
+
+/// The Topology, with it written down since when each analytic is active: before any analyzer is told.
+async fn activated(topology: &Topology, context: &Context) -> Result<Topology, Failure> {
+    let before = topology.status.as_ref();
+    let analytics = analytics_of(topology, &[], context);
+    let mut topology = topology.clone();
+    if before.is_none_or(|before| told::active_since(&before.analytics) != told::active_since(&analytics)) {
+        let status = TopologyStatus { analytics, ..before.cloned().unwrap_or_default() };
+        apply::status(&context.client, &topology, before, &status).await?;
+        topology.status = Some(status);
+    }
+    Ok(topology)
+}
+
+fn analytics_of(topology: &Topology, told: &[AnalyzerFitness], context: &Context) -> Vec<AnalyticStatus> {
+    let before = topology.status.as_ref().map_or(&[][..], |status| &status.analytics);
+    told::analytics(topology, before, told, (context.clock)())
+}
+
+/// What its analyzers tell of themselves; of those in ready pods, for others have nothing to tell.
+async fn told(topology: &Topology, analyzers: AnalyzersStatus, context: &Context) -> Vec<AnalyzerFitness> {
+    let mut told = Vec::new();
+    if analyzers.ready < analyzers.wanted {
+        return told;
+    }
+    let (namespace, name) = (topology.namespace().unwrap_or_default(), topology.name_any());
+    for partition in 0..u8::try_from(analyzers.wanted).unwrap_or(u8::MAX) {
+        let pod = format!("{}-0", stateful_set::name(&name, partition));
+        let answer = context.asked.analyzer(&context.client, &namespace, &pod).await;
+        let ours = |of: &AnalyzerFitness| of.topology == name && of.partition == partition;
+        told.extend(answer.and_then(|answer| answer.analyzers.into_iter().find(ours)));
+    }
+    told
 }
 
 async fn dereference(topology: &Topology, context: &Context) -> Result<Referred, Failure> {
@@ -118,17 +162,23 @@ async fn streams(of: &TopologyOf, plan: &TopologyPlan, context: &Context) -> Ver
 
 /// How many pods are ready, as each `StatefulSet` says.
 async fn analyzers(topology: &Topology, context: &Context) -> Result<AnalyzersStatus, Failure> {
-    let api =
-        Api::<StatefulSet>::namespaced(context.client.clone(), &topology.namespace().unwrap_or_default());
+    let namespace = topology.namespace().unwrap_or_default();
+    let api = Api::<StatefulSet>::namespaced(context.client.clone(), &namespace);
     let mut ready = 0;
     // One by one: a list by label would have the server look at all of the namespace's.
     for partition in 0..topology.spec.analyzer.partitions {
         let Ok(partition) = u8::try_from(partition) else { break };
-        let set = api.get_opt(&stateful_set::name(&topology.name_any(), partition)).await?;
-        ready += set.and_then(|set| set.status?.ready_replicas).unwrap_or_default();
+        let name = stateful_set::name(&topology.name_any(), partition);
+        let key = Key::new::<StatefulSet>(&namespace, &name);
+        ready += match context.known.memo(&key).and_then(|memo| memo.ready) {
+            Some(ready) => ready,
+            None if context.known.absent(&key) => 0,
+            None => {
+                let set = api.get_opt(&name).await?;
+                let ready = set.and_then(|set| set.status?.ready_replicas).unwrap_or_default();
+                u32::try_from(ready).unwrap_or_default()
+            }
+        };
     }
-    Ok(AnalyzersStatus {
-        ready: u32::try_from(ready).unwrap_or_default(),
-        wanted: topology.spec.analyzer.partitions,
-    })
+    Ok(AnalyzersStatus { ready, wanted: topology.spec.analyzer.partitions })
 }

@@ -1,9 +1,10 @@
 //! Customers, against an API server in memory and a real RabbitMQ.
 
+use kinetic_operator::reconcile::release;
 use kinetic_tests::rabbitmq::RabbitMq;
 use serde_json::json;
 
-use crate::site::{Site, core, path};
+use crate::site::{OWN, Site, core, path};
 
 /// All of it with one broker, whose start takes longer.
 #[tokio::test(flavor = "multi_thread")]
@@ -16,6 +17,7 @@ async fn customers_end_where_their_resources_say() {
     what_cannot_be_says_why_and_recovers().await;
     whatever_the_api_server_refuses_it_gets_there_in_the_end().await;
     a_paused_customer_is_left_as_it_is().await;
+    a_key_is_missed_until_it_is_there_and_told_as_a_hash().await;
     a_role_logs_in_with_the_password_that_follows_from_the_master_key().await;
 }
 
@@ -160,6 +162,34 @@ async fn whatever_the_api_server_refuses_it_gets_there_in_the_end() {
     site.api.writes();
     site.reconcile_customer("shops").await.unwrap().unwrap();
     assert_eq!(site.api.writes(), Vec::<String>::new());
+}
+
+async fn a_key_is_missed_until_it_is_there_and_told_as_a_hash() {
+    let site = Site::new("r-keys");
+    let old =
+        json!({"name": "old", "profile": "old", "apiKey": {"secretRef": {"name": "keys", "key": "old"}}});
+    site.customer("shops", &json!({"clients": [old]}));
+    site.reconcile_customer("shops").await.unwrap().unwrap();
+    assert_eq!(site.ready("shops", "customers"), "ApiKeyMissing");
+    let told = async || {
+        release::reconcile(&site.context).await.unwrap();
+        let secret = site.api.get(&core(OWN, "secrets", "kinetic-redirector-r-keys-aws-keys")).unwrap();
+        secret["data"].as_object().cloned().unwrap_or_default()
+    };
+    assert!(told().await.is_empty(), "a front door has the folder from its start");
+    let keys = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {}, "data": {"old": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"}});
+    site.api.put(&core("shops", "secrets", "keys"), keys);
+    site.reconcile_customer("shops").await.unwrap().unwrap();
+    assert_eq!(site.ready("shops", "customers"), "Ready");
+    let hashes = told().await;
+    assert_eq!(hashes.keys().collect::<Vec<_>>(), ["acme.old"]);
+    assert!(
+        !serde_json::to_string(&hashes).unwrap().contains("MDEyMzQ1"),
+        "the key itself stays where it is"
+    );
+    site.api.delete(&core("shops", "secrets", "keys"));
+    site.reconcile_customer("shops").await.unwrap().unwrap();
+    assert_eq!(site.ready("shops", "customers"), "ApiKeyMissing");
 }
 
 async fn a_paused_customer_is_left_as_it_is() {

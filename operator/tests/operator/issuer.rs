@@ -32,7 +32,7 @@ fn asks(config: &mut Config) {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_asked_of_cert_manager() {
     if let Some(reason) = kubernetes::missing() {
-        eprintln!("skipped: {reason}");
+        kinetic_tests::skip(&reason);
         return;
     }
     let cluster = Cluster::start().await;

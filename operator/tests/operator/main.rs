@@ -3,12 +3,23 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod api;
+mod broker_tls;
 mod chart;
 mod cluster;
 mod customer;
+mod enrollment;
+mod errors;
+mod faults;
+mod foreign;
+mod invalid;
 mod issuer;
+mod orders;
+mod process;
 mod rotation;
 mod rotation_cluster;
+mod scale;
 mod site;
 mod topology;
 mod uninstall;
+mod whole;
+mod world;

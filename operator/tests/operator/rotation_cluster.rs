@@ -28,7 +28,7 @@ fn quick(config: &mut Config) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authority_is_replaced_on_a_real_api_server() {
     if let Some(reason) = kubernetes::missing() {
-        eprintln!("skipped: {reason}");
+        kinetic_tests::skip(&reason);
         return;
     }
     let cluster = Cluster::start().await;

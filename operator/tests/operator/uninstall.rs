@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use kinetic_operator::uninstall::{Left, Uninstall, UninstallError, uninstall};
+use kinetic_operator::{
+    config::IssuerRef,
+    uninstall::{Left, Uninstall, UninstallError, uninstall},
+};
 use kinetic_tests::rabbitmq::RabbitMq;
 use serde_json::{Value, json};
 
@@ -92,6 +95,28 @@ async fn who_is_retained_keeps_data_and_authority() {
     // Looked after again, all is back.
     site.reconcile_customer("shops").await.unwrap().unwrap();
     assert_eq!(site.ready("shops", "customers"), "Ready");
+}
+
+#[tokio::test]
+async fn what_cert_manager_was_asked_for_goes_too() {
+    let site = installed("u-issuer", "Delete").await;
+    let ours = json!({"app.kubernetes.io/managed-by": "kinetic-operator"});
+    let certificate = |namespace: &str, name: &str| {
+        format!("/apis/cert-manager.io/v1/namespaces/{namespace}/certificates/{name}")
+    };
+    for (namespace, name) in [("shops", "acme-client-web"), (OWN, "kinetic-alert-tls")] {
+        let spec = json!({"secretName": name});
+        site.api.put(&certificate(namespace, name), json!({"metadata": {"labels": ours}, "spec": spec}));
+    }
+    let theirs = certificate("shops", "theirs");
+    site.api.put(&theirs, json!({"metadata": {"labels": {}}, "spec": {"secretName": "theirs"}}));
+    let (mut config, _folder) = config(&broker(), site.region);
+    config.issuer =
+        Some(IssuerRef { name: "ours".into(), kind: "Issuer".into(), group: "cert-manager.io".into() });
+    let how = Uninstall { deployment: None, patience: Duration::from_secs(20) };
+    assert_eq!(uninstall(site.api.client(), config, "hook".into(), &how).await.unwrap(), Left::new());
+    let left: Vec<_> = there(&site).into_iter().filter(|path| path.contains("/certificates/")).collect();
+    assert_eq!(left, [theirs]);
 }
 
 #[tokio::test]

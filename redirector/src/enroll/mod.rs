@@ -11,7 +11,7 @@ mod routes;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
-use kinetic_enroll::{Decisions, Requests};
+use kinetic_enroll::{Decisions, IdKey, Requests};
 use kinetic_pki::Server;
 use tokio::{net::TcpListener, sync::Mutex};
 use tokio_util::sync::CancellationToken;
@@ -60,6 +60,7 @@ impl Default for IntakeSettings {
 /// Takes enrolment requests in.
 pub struct Intake<S> {
     store: S,
+    id_key: IdKey,
     /// Knows whose certificates count.
     door: Arc<Door>,
     trust: PathBuf,
@@ -74,10 +75,11 @@ pub struct Intake<S> {
 
 impl<S: Requests> Intake<S> {
     /// An intake into this store; `trust` is the file of the authorities that machines are given to trust. Certificates count as they do at
-    /// the front door.
+    /// the front door. Requests are called by `id_key`, the same in every replica.
     #[must_use]
     pub fn new(
         store: S,
+        id_key: IdKey,
         door: Arc<Door>,
         trust: PathBuf,
         settings: IntakeSettings,
@@ -85,6 +87,7 @@ impl<S: Requests> Intake<S> {
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
+            id_key,
             door,
             trust,
             settings,

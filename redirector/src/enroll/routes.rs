@@ -24,7 +24,7 @@ use kinetic_enroll::{
 };
 use kinetic_pki::{MachineName, Subject, Trusted, request};
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Intake, problem::Problem};
 use crate::{door::Refusal, https::Asker, seats::household};
@@ -288,7 +288,7 @@ impl<S: Requests> Intake<S> {
         let now = Timestamp::now();
         let _alone = self.adding.lock().await;
         for attempt in 0..ATTEMPTS {
-            let id = self.store.id_key().id(wanted, attempt);
+            let id = self.id_key.id(wanted, attempt);
             match self.store.find(&id).await? {
                 Some(there) if is_over(&there, now) => {}
                 Some(there) => return Ok((false, there)),
@@ -313,11 +313,18 @@ impl<S: Requests> Intake<S> {
 
     /// A request once it is decided, or as it is when the time is over.
     async fn decided(&self, id: &EnrollmentId, wait: Duration) -> Result<Arc<Enrollment>, Problem> {
-        let mut changes = self.store.changes();
+        let (began, mut changes) = (Instant::now(), self.store.changes());
         let over = sleep(wait);
         let mut over = std::pin::pin!(over);
         loop {
-            let there = self.store.find(id).await?.ok_or(Problem::Unknown)?;
+            let Some(there) = self.store.find(id).await? else {
+                // Another replica may just have taken it in.
+                if began.elapsed() >= self.store.lag() {
+                    return Err(Problem::Unknown);
+                }
+                let _ = timeout(self.store.lag(), changes.changed()).await;
+                continue;
+            };
             let settled = !matches!(there.state(), EnrollmentState::Pending | EnrollmentState::Approved);
             if settled || over.is_elapsed() || wait.is_zero() || self.stopping.is_cancelled() {
                 return Ok(there);

@@ -38,7 +38,7 @@ struct Place<'a> {
 fn what_real_clients_send_is_understood_to_the_digit() {
     let missing = peers::missing();
     if !missing.is_empty() {
-        eprintln!("skipped: not installed: {}; run scripts/prerequisites", missing.join(", "));
+        kinetic_tests::skip(&format!("not installed: {}; run scripts/prerequisites", missing.join(", ")));
         return;
     }
     let broker = RabbitMq::start();

@@ -18,7 +18,7 @@ mod unchanged;
 fn peers_are_there() -> bool {
     let missing = kinetic_tests::peers::missing();
     if !missing.is_empty() {
-        eprintln!("skipped: not installed: {}; run scripts/prerequisites", missing.join(", "));
+        kinetic_tests::skip(&format!("not installed: {}; run scripts/prerequisites", missing.join(", ")));
     }
     missing.is_empty()
 }

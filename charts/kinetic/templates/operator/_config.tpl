@@ -4,6 +4,10 @@ namespace: {{ .Release.Namespace }}
 watchNamespaces: {{ include "kinetic.namespaces" . }}
 trustDomain: {{ .Values.trustDomain }}
 masterKeyVersion: {{ .Values.masterKeyVersion }}
+rotation: {{ toJson .Values.rotation }}
+{{- if .Values.issuer.name }}
+issuer: {{ toJson .Values.issuer }}
+{{- end }}
 image: {{ include "kinetic.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 admin: 0.0.0.0:8080

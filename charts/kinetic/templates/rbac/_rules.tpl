@@ -20,32 +20,63 @@
   verbs: [get, list, patch]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+# Who signs, and tidies up.
+- apiGroups: [kinetic.dev]
+  resources: [enrollments]
+  verbs: [get, list, watch, delete]
+- apiGroups: [kinetic.dev]
+  resources: [enrollments/status]
+  verbs: [update]
+{{- include "kinetic.rules.issuer" . }}
+{{- end }}
+
+{{/* A namespace that is deleted loses its Roles before its resources: who takes the finalizers off these needs a right that stays. No Secret is in it. */}}
+{{- define "kinetic.rules.operator-finalizers" -}}
+- apiGroups: [kinetic.dev]
+  resources: [customers, topologies, alerts]
+  verbs: [get, list, watch, patch]
+- apiGroups: [kinetic.dev]
+  resources: [customers/status, topologies/status, alerts/status]
+  verbs: [get, patch]
+{{- end }}
+
+{{/* What is asked of cert-manager, where it issues. */}}
+{{- define "kinetic.rules.issuer" -}}
+{{- if .Values.issuer.name }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 {{- end }}
 
 {{/* In its own namespace: authority, master key, front doors, Lease. */}}
 {{- define "kinetic.rules.operator-own" -}}
 - apiGroups: [""]
   resources: [secrets, configmaps, services]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, patch]
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, create, update]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- include "kinetic.rules.issuer" . }}
 {{- end }}
 
 {{/* What the front doors may: no Secret. */}}
@@ -53,6 +84,10 @@
 - apiGroups: [kinetic.dev]
   resources: [customers, topologies]
   verbs: [get, list, watch]
+# Requests are taken in, and not decided.
+- apiGroups: [kinetic.dev]
+  resources: [enrollments]
+  verbs: [get, list, watch, create]
 {{- end }}
 
 {{/* What the alert service may: no Secret. */}}
@@ -82,6 +117,11 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.issuer.name }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [list, delete]
+{{- end }}
 {{- end }}
 
 {{- define "kinetic.rules.uninstall-own" -}}
@@ -97,6 +137,11 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, create, update, delete]
+{{- if .Values.issuer.name }}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [list, delete]
+{{- end }}
 {{- end }}
 
 {{/* A Role in a namespace, or a ClusterRole where that is none, and who has it: list . PART NAME NAMESPACE RULES ACCOUNT [annotations]. */}}

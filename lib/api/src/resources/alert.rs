@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{condition::Condition, customer::SecretKeyRef, name::Name};
-use crate::duration::Duration;
+use crate::{address::URL, duration::Duration};
 
 /// Which findings become incidents, and who is told.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub struct AlertMatch {
 #[serde(rename_all = "camelCase")]
 pub struct Mute {
     /// The time zone's name, such as `Europe/Berlin`.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z][-+_/A-Za-z0-9]*$"))]
     pub time_zone: String,
     /// On these days; every day where absent.
     #[schemars(length(max = 7))]
@@ -127,7 +127,10 @@ pub struct Mute {
     /// In these spans, such as `22:00-24:00`; all day where absent.
     #[schemars(
         length(max = 10),
-        inner(length(max = 11), regex(pattern = "^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$"))
+        inner(
+            length(max = 11),
+            regex(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")
+        )
     )]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub times: Vec<String>,
@@ -165,7 +168,8 @@ pub struct Receiver {
 }
 
 /// A mail.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = ("self.to.all(a, a.matches('^[^@]+@[^@]+$'))", "email.to: every address must be written as user@host"))]
 #[serde(rename_all = "camelCase")]
 pub struct Email {
     /// The recipients' addresses.
@@ -186,10 +190,10 @@ pub struct Email {
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
     /// Where messages are posted to.
-    #[schemars(length(min = 1, max = 2000))]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = URL))]
     pub url: String,
     /// Where the receiver says that it is alive.
-    #[schemars(length(max = 2000))]
+    #[schemars(length(max = 2000), regex(pattern = URL))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness_url: Option<String>,
     /// The key that messages are signed with.
@@ -218,7 +222,7 @@ pub enum OnFailure {
 #[serde(rename_all = "camelCase")]
 pub struct Alertmanager {
     /// Its base address.
-    #[schemars(length(min = 1, max = 2000))]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = URL))]
     pub url: String,
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{condition::Condition, name::Name};
-use crate::{duration::Duration, names, quantity::Bytes};
+use crate::{address::PATTERN as ADDRESS, duration::Duration, names, quantity::Bytes};
 
 /// Whose metrics these are: a tenant with a vhost of its own.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,7 @@ use crate::{duration::Duration, names, quantity::Bytes};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = ("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 40", "metadata.name must be a DNS label of at most 40 characters: it becomes a part of the vhost's name")
 )]
+#[x_kube(validation = ("!has(self.enrollment) || !has(self.enrollment.allow) || self.enrollment.allow.all(m, has(self.clients) && self.clients.exists(c, c.name == m.client))", "enrollment.allow: every client must be the name of one of spec.clients"))]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerSpec {
     /// The name that people see; the resource's name where absent.
@@ -40,7 +41,7 @@ pub struct CustomerSpec {
     #[x_kube(validation = ("self == oldSelf", "provider is immutable: create another Customer instead"))]
     pub provider: Name,
     /// Mail addresses of the people who answer for this customer.
-    #[schemars(length(max = 20), inner(length(min = 3, max = 254)))]
+    #[schemars(length(max = 20), inner(length(min = 3, max = 254), regex(pattern = ADDRESS)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<String>,
     /// What the customer may use at most.
@@ -113,7 +114,8 @@ pub struct Client {
 }
 
 /// How long a certificate lives.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = ("duration(self.renewBefore) < duration(self.lifetime)", "renewBefore must be shorter than lifetime"))]
 #[serde(rename_all = "camelCase")]
 pub struct Certificate {
     /// From issue to expiry.
@@ -135,10 +137,10 @@ pub struct ApiKey {
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// The Secret's name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// The key in it.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
 }
 
@@ -187,7 +189,10 @@ pub struct Machines {
 #[serde(rename_all = "camelCase")]
 pub struct Revocation {
     /// The certificate's serial number, in hexadecimal.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = r"^([sS]erial=)?(0[xX])?[0-9a-fA-F][0-9a-fA-F: ]*$")
+    )]
     pub serial: String,
     /// Why.
     #[schemars(length(max = 200))]

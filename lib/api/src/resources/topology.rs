@@ -51,7 +51,10 @@ pub struct TopologySpec {
 }
 
 /// A stream of metrics.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = ("duration(self.interval) >= duration('100ms') && duration(self.interval) <= duration('24h')", "interval must be 100ms to 24h"))]
+#[x_kube(validation = ("duration(self.lateness) <= duration('24h')", "lateness must be 24h at most"))]
+#[x_kube(validation = ("duration(self.retention.age) >= duration('1s')", "retention.age must be at least 1s"))]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
     /// The source's name.
@@ -134,6 +137,9 @@ impl Default for Retention {
     }
 }
 
+/// The pattern of [`Origin::pattern`]: the place once, as a whole segment, with no `**` before it.
+pub const ORIGIN_PATTERN: &str = r"^(([^.{}*]|\*[^.{}*])*\*?\.)*\{origin\}(\.[^{}]*)?$";
+
 /// Which feed a sample belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = ("(has(self.header) ? 1 : 0) + (has(self.tag) ? 1 : 0) + (has(self.pattern) ? 1 : 0) == 1", "exactly one of header, tag, pattern must be set"))]
@@ -148,7 +154,10 @@ pub struct Origin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// The part of the metric's name that stands at `{origin}`, which is taken out of the name: `servers.{origin}.*`.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(
+        length(min = 1, max = 200),
+        regex(pattern = ORIGIN_PATTERN)
+    )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
 }
@@ -409,7 +418,8 @@ pub struct Threshold {
 }
 
 /// A series, or the whole source, gone silent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = ("duration(self.after) >= duration('100ms')", "after must be at least 100ms, and no shorter than its source's interval"))]
 #[serde(rename_all = "camelCase")]
 pub struct Absence {
     /// After so long without a sample.
@@ -441,7 +451,7 @@ pub struct Analyzer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<serde_json::Value>,
     /// Another image than Kinetic's own: any program that speaks AMQP to localhost.
-    #[schemars(length(max = 500))]
+    #[schemars(length(min = 1, max = 500), regex(pattern = r"^\S+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
 }
@@ -502,6 +512,10 @@ pub struct AnalyticStatus {
     #[schemars(length(max = 40))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_since: Option<String>,
+    /// What the analytic was then, as a hash: an edit makes its past history.
+    #[schemars(length(max = 64))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
 }
 
 /// Whether an analytic can say anything.

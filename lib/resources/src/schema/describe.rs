@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use kinetic_api::{duration, quantity, resources::name, suggest::list};
+use kinetic_api::{
+    address, duration, quantity,
+    resources::{name, topology::ORIGIN_PATTERN},
+    suggest::list,
+};
 
 use super::{Range, Schema};
 
@@ -49,6 +53,12 @@ fn pattern_advice(pattern: &str) -> String {
         duration::PATTERN => "write numbers with the units h, m, s or ms, such as 10s or 1h30m".into(),
         quantity::PATTERN => {
             "write a whole number with Ki, Mi, Gi, Ti, k, M, G, T or nothing, such as \"5Gi\"".into()
+        }
+        address::PATTERN => "write it as user@host".into(),
+        address::URL => "write it as https://host/path".into(),
+        ORIGIN_PATTERN => {
+            "write {origin} once, as a whole dotted segment with no ** before it, such as servers.{origin}.**"
+                .into()
         }
         other => format!("write it so that it matches {other}"),
     }

@@ -1,4 +1,4 @@
-//! The certificates of a Customer's client classes, a Secret each.
+//! The certificates of a Customer's client classes, a Secret each; and whether the keys are there of those that have keys instead.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -16,13 +16,13 @@ use crate::{
     build::{
         certificate::Certificate,
         client_files::{COMPONENT, ClientOf, client_files, name},
-        labels::{Owned, owned, query},
+        labels::{Owned, owned},
     },
     certify::{Certified, Slot, certify},
     condition::Verdict,
     context::{Context, Failure},
     leaf::Wanted,
-    reconcile::SOON,
+    reconcile::{SOON, api_keys},
     vault::Material,
 };
 
@@ -49,15 +49,11 @@ pub(super) async fn none(customer: &Customer, context: &Context) -> Result<Certi
 /// Deletes the Secrets of classes that are no more.
 async fn withdraw(customer: &Customer, keep: &BTreeSet<String>, context: &Context) -> Result<(), Failure> {
     let Some(owner) = Owned::by(customer) else { return Ok(()) };
-    if context.to_be_pruned(&owner.reference.uid, keep) {
-        let selector = query(COMPONENT, &customer.name_any());
-        let (client, namespace) = (&context.client, &owner.namespace);
-        prune::<Secret>(client, namespace, &selector, &owner.reference, keep).await?;
-        if context.config.issuer.is_some() {
-            prune::<Certificate>(client, namespace, &selector, &owner.reference, keep).await?;
-            prune::<ConfigMap>(client, namespace, &selector, &owner.reference, keep).await?;
-        }
-        context.pruned(owner.reference.uid, keep.clone());
+    let name = customer.name_any();
+    prune::<Secret>(context, &owner, COMPONENT, &name, keep).await?;
+    if context.config.issuer.is_some() {
+        prune::<Certificate>(context, &owner, COMPONENT, &name, keep).await?;
+        prune::<ConfigMap>(context, &owner, COMPONENT, &name, keep).await?;
     }
     Ok(())
 }
@@ -109,6 +105,11 @@ pub(super) async fn certificates(
                 problems.push(("SecretTaken", error.to_string()));
             }
             Err(failure) => return Err(failure),
+        }
+    }
+    for client in &customer.spec.clients {
+        if let Some(Err(problem)) = api_keys::of(customer, client, context).await? {
+            problems.push(("ApiKeyMissing", problem));
         }
     }
     withdraw(customer, &keep, context).await?;

@@ -6,13 +6,14 @@ use kinetic_api::resources::{
     Customer, Topology,
     customer::{CustomerStatus, DeletionPolicy},
 };
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{ResourceExt, api::ListParams};
 
 use crate::{
     broker::desired,
     condition::{Verdict, conditions},
     context::{Context, Failure},
     reconcile::{AGAIN, FINALIZER, SOON, set_finalizer},
+    resources::Guarded,
 };
 
 pub(super) async fn remove(customer: &Customer, context: &Context) -> Result<Duration, Failure> {
@@ -20,10 +21,10 @@ pub(super) async fn remove(customer: &Customer, context: &Context) -> Result<Dur
         return Ok(AGAIN);
     }
     let (namespace, name) = (customer.namespace().unwrap_or_default(), customer.name_any());
-    let topologies =
-        Api::<Topology>::namespaced(context.client.clone(), &namespace).list(&ListParams::default()).await?;
-    let users: Vec<_> = topologies
+    let listed = context.api::<Guarded<Topology>>(Some(&namespace)).list(&ListParams::default()).await?;
+    let users: Vec<_> = listed
         .iter()
+        .filter_map(|topology| topology.0.as_ref().ok())
         .filter(|topology| *topology.spec.customer == *name)
         .map(ResourceExt::name_any)
         .collect();

@@ -94,7 +94,10 @@ fn failed(broker: &str, error: &BrokerError) -> Verdict {
     let reason = match error {
         BrokerError::Unreachable { .. } => "BrokerUnreachable",
         BrokerError::Denied { .. } => "BrokerDenied",
-        BrokerError::Address(_) | BrokerError::Refused { .. } | BrokerError::Answer { .. } => "BrokerRefused",
+        BrokerError::Address(_)
+        | BrokerError::Tls(_)
+        | BrokerError::Refused { .. }
+        | BrokerError::Answer { .. } => "BrokerRefused",
     };
     Verdict::bad(KIND, reason, format!("{broker}: {error}; it is tried again"))
 }

@@ -2,20 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::{
-    apps::v1::StatefulSet,
-    core::v1::{Pod, Secret},
-};
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret};
 use kinetic_api::resources::Topology;
 use kinetic_pki::Subject;
-use kube::{
-    Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
-};
-use serde_json::json;
+use kube::{Api, ResourceExt};
 
 use crate::{
-    apply::{Applied, ApplyError, MANAGER, apply, prune},
+    apply::{Applied, ApplyError, apply, prune},
     build::{
         certificate::Certificate,
         config_map::{self, COMPONENT, config_map, fingerprint},
@@ -28,7 +21,9 @@ use crate::{
     certify::{Certified, Slot, certify},
     condition::Verdict,
     context::{Context, Failure},
+    known::Key,
     leaf::Wanted,
+    reconcile::wake::wake,
 };
 
 const KIND: &str = "AnalyzersReady";
@@ -49,30 +44,27 @@ pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verd
 
 /// What is awaited, if anything.
 async fn objects(of: &TopologyOf, context: &Context) -> Result<Option<String>, Failure> {
-    let client = &context.client;
     let config = config_map(of);
-    let changed = apply(client, &config).await? == Applied::Written;
-    apply(client, &network_policy(of)).await?;
+    let changed = apply(context, &config).await? == Applied::Written;
+    if context.to_be_told(&of.owner.reference.uid, changed) {
+        let told = fingerprint(&config.data.unwrap_or_default());
+        wake(context, &of.owner.namespace, &query(COMPONENT, &of.name), SEEN, &told).await?;
+        context.told(&of.owner.reference.uid);
+    }
+    apply(context, &network_policy(of)).await?;
     let metadata = owned(config_map::name(&of.name), COMPONENT, &of.name, &of.owner);
-    apply(client, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
+    apply(context, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
     let mut keep = BTreeSet::new();
     let mut awaited = None;
     for partition in 0..of.partitions {
         awaited = certificate(&of.topology, &of.owner, partition, context).await?.or(awaited);
-        apply(client, &stateful_set(of, partition)).await?;
+        apply(context, &stateful_set(of, partition)).await?;
         keep.insert(stateful_set::name(&of.name, partition));
     }
-    let (namespace, selector) = (&of.owner.namespace, query(COMPONENT, &of.name));
-    if context.to_be_pruned(&of.owner.reference.uid, &keep) {
-        prune::<StatefulSet>(client, namespace, &selector, &of.owner.reference, &keep).await?;
-        prune::<Secret>(client, namespace, &selector, &of.owner.reference, &keep).await?;
-        if context.config.issuer.is_some() {
-            prune::<Certificate>(client, namespace, &selector, &of.owner.reference, &keep).await?;
-        }
-        context.pruned(of.owner.reference.uid.clone(), keep);
-    }
-    if changed {
-        wake(of, &fingerprint(&config.data.unwrap_or_default()), context).await?;
+    prune::<StatefulSet>(context, &of.owner, COMPONENT, &of.name, &keep).await?;
+    prune::<Secret>(context, &of.owner, COMPONENT, &of.name, &keep).await?;
+    if context.config.issuer.is_some() {
+        prune::<Certificate>(context, &of.owner, COMPONENT, &of.name, &keep).await?;
     }
     Ok(awaited)
 }
@@ -101,25 +93,11 @@ pub(super) async fn renew(topology: &Topology, context: &Context) -> Result<(), 
     let Some(owner) = Owned::by(topology) else { return Ok(()) };
     let api = Api::<StatefulSet>::namespaced(context.client.clone(), &owner.namespace);
     for partition in 0..u8::try_from(topology.spec.analyzer.partitions).unwrap_or_default() {
-        if api.get_opt(&stateful_set::name(&topology.name_any(), partition)).await?.is_some() {
+        let name = stateful_set::name(&topology.name_any(), partition);
+        let key = Key::new::<StatefulSet>(&owner.namespace, &name);
+        let known = context.known.memo(&key).is_some();
+        if known || (!context.known.absent(&key) && api.get_opt(&name).await?.is_some()) {
             certificate(topology, &owner, partition, context).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Annotates the pods (not their template: that would restart them) with what they should have mounted.
-async fn wake(of: &TopologyOf, fingerprint: &str, context: &Context) -> Result<(), Failure> {
-    let api = Api::<Pod>::namespaced(context.client.clone(), &of.owner.namespace);
-    let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    for pod in api.list(&ListParams::default().labels(&query(COMPONENT, &of.name))).await? {
-        if pod.annotations().get(SEEN).is_some_and(|seen| seen == fingerprint) {
-            continue;
-        }
-        let patch = json!({"metadata": {"annotations": {SEEN: fingerprint}}});
-        match api.patch_metadata(&pod.name_any(), &parameters, &Patch::Merge(&patch)).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            patched => drop(patched?),
         }
     }
     Ok(())

@@ -22,9 +22,13 @@ pub(super) async fn remove(topology: &Topology, context: &Context) -> Result<Dur
     let customer = Api::<Customer>::namespaced(context.client.clone(), &owner.namespace)
         .get_opt(&topology.spec.customer)
         .await?;
-    if !retained(customer.as_ref()) {
-        // The vhost says whose it is, wherever it lies.
-        for broker in context.brokers() {
+    let placement = customer
+        .as_ref()
+        .filter(|customer| !retained(customer))
+        .and_then(|customer| context.placement(&customer.spec.region, &customer.spec.provider));
+    if let Some((_, brokers)) = placement {
+        // The vhost says whose it is, whichever of them holds it.
+        for broker in brokers {
             let state = broker.state().await?;
             let its = state
                 .vhosts
@@ -40,9 +44,6 @@ pub(super) async fn remove(topology: &Topology, context: &Context) -> Result<Dur
 }
 
 /// Whether the Customer goes too, and its data is to stay: as when their namespace is deleted. A Customer that is gone has decided already.
-fn retained(customer: Option<&Customer>) -> bool {
-    customer.is_none_or(|customer| {
-        customer.metadata.deletion_timestamp.is_some()
-            && customer.spec.deletion_policy == DeletionPolicy::Retain
-    })
+fn retained(customer: &Customer) -> bool {
+    customer.metadata.deletion_timestamp.is_some() && customer.spec.deletion_policy == DeletionPolicy::Retain
 }

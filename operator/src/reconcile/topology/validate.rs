@@ -7,6 +7,7 @@ use kinetic_api::{
 };
 use kube::ResourceExt;
 
+use super::told;
 use crate::{
     build::{labels::Owned, pod::TopologyOf},
     condition::Verdict,
@@ -93,6 +94,11 @@ pub fn validate(
         image: config.image.clone(),
         pull_policy: config.image_pull_policy.clone(),
         analyzer_image: topology.spec.analyzer.image.clone().unwrap_or_else(|| config.image.clone()),
+        active_since: topology
+            .status
+            .as_ref()
+            .map(|status| told::active_since(&status.analytics))
+            .unwrap_or_default(),
         resources,
     };
     Ok((of, plan))

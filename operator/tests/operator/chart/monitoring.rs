@@ -15,7 +15,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The names that the sources register, without the suffixes that OpenMetrics gives to counters and units.
+/// The names that the sources register, without the suffixes that `OpenMetrics` gives to counters and units.
 fn registered() -> BTreeSet<String> {
     let call = Regex::new(
         r#"sub_registry_with_prefix\("(?<prefix>kinetic_[a-z_]+)"\)|register(?:_with_unit)?\(\s*"(?<name>[a-z_]+)""#,

@@ -8,7 +8,7 @@ use super::{VALUES, objects, pods};
 #[test]
 fn every_pod_is_restricted() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     for values in VALUES {
         let pods = pods(&objects(values));
@@ -61,7 +61,7 @@ fn faults(pod: &Value) -> Vec<String> {
 #[test]
 fn without_being_told_otherwise_nothing_can_be_written_to() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     for (name, pod) in pods(&objects("trial")) {
         let security = &pod["spec"]["containers"][0]["securityContext"];

@@ -4,14 +4,14 @@ use std::fs;
 
 use kinetic_operator::config::Config;
 use kinetic_tests::helm::{self, chart};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{VALUES, objects, parsed, rendered, template, text};
 
 #[test]
 fn as_it_was() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     for name in VALUES {
         insta::assert_snapshot!(format!("chart_{name}"), rendered(name));
@@ -21,7 +21,7 @@ fn as_it_was() {
 #[test]
 fn helm_finds_nothing_to_complain_of() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     for name in ["kinetic", "kinetic-crds"] {
         let output = helm::helm(&["lint", "--strict", chart(name).to_str().unwrap()]);
@@ -33,7 +33,7 @@ fn helm_finds_nothing_to_complain_of() {
 #[test]
 fn the_operator_can_read_its_configuration() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     let read = |name: &str| {
         let all = objects(name);
@@ -60,6 +60,12 @@ fn the_operator_can_read_its_configuration() {
     let every = read("everything");
     assert_eq!(every.watch_namespaces, ["shops", "hosts"]);
     assert_eq!((every.trust_domain.as_str(), every.master_key_version), ("metrics.example", 2));
+    assert_eq!(
+        every.issuer.map(|issuer| (issuer.name, issuer.kind)),
+        Some(("platform".into(), "Issuer".into()))
+    );
+    assert!(trial.issuer.is_none());
+    assert_eq!(every.rotation.reissues_per_second, 5);
     assert!(every.image.starts_with("registry.example/kinetic@sha256:"));
     assert_eq!(every.placements[0].brokers[0].max_customers, 100);
     assert_eq!(every.placements[0].brokers[1].nodes, ["rabbit.kinetic-system.svc:5672"]);
@@ -75,11 +81,29 @@ fn door(objects: &[Value]) -> String {
     url.trim_end_matches(":5671").to_owned()
 }
 
+/// What a StatefulSet selects and claims cannot be changed: an upgrade with a word of it changed would be refused.
+#[test]
+fn no_version_stands_where_it_could_not_change() {
+    if let Some(reason) = helm::missing() {
+        return kinetic_tests::skip(reason);
+    }
+    let mut looked_at = 0;
+    for object in objects("trial").iter().filter(|object| text(object, "/kind") == "StatefulSet") {
+        let selected = &object["spec"]["selector"]["matchLabels"];
+        assert_eq!(selected.as_object().unwrap().len(), 3, "{selected}");
+        for claim in object["spec"]["volumeClaimTemplates"].as_array().unwrap() {
+            assert_eq!(claim["metadata"], json!({"name": "data", "labels": selected}));
+            looked_at += 1;
+        }
+    }
+    assert_eq!(looked_at, 2);
+}
+
 /// The name of whatever the operator makes by itself must not be the chart's.
 #[test]
 fn releases_by_other_names_are_told_apart() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     let chart = chart("kinetic");
     let long = "a-release-whose-name-is-as-long-as-helm-will-take-it";
@@ -98,7 +122,7 @@ fn releases_by_other_names_are_told_apart() {
 #[test]
 fn a_placement_without_a_broker_is_refused() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     let error = template(&["--set-json", r#"placements=[{"region":"r","provider":"p"}]"#]).unwrap_err();
     assert!(error.contains("placements[0].brokers") && error.contains("rabbitmq.enabled"), "{error}");

@@ -56,7 +56,7 @@ fn rights(objects: &[Value]) -> BTreeMap<String, BTreeSet<Right>> {
 #[test]
 fn nobody_but_the_operator_reads_secrets() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     for values in VALUES {
         let all = rights(&objects(values));
@@ -68,7 +68,7 @@ fn nobody_but_the_operator_reads_secrets() {
                 who if who == operator => assert!(!secrets.is_empty()),
                 // It deletes them by name and label. To list is to read: it has that for as long as it runs.
                 "kinetic-uninstall" => {
-                    assert!(secrets.iter().all(|(_, _, verb)| verb == "list" || verb == "delete"))
+                    assert!(secrets.iter().all(|(_, _, verb)| verb == "list" || verb == "delete"));
                 }
                 _ => assert!(secrets.is_empty(), "{values}: {who}: {secrets:?}"),
             }
@@ -95,7 +95,7 @@ fn nobody_but_the_operator_reads_secrets() {
 #[test]
 fn front_doors_and_alert_service_only_read_what_they_follow() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     for (values, alert, namespaces) in [
         ("trial", "kinetic-alert", &[OWN][..]),
@@ -104,16 +104,23 @@ fn front_doors_and_alert_service_only_read_what_they_follow() {
     ] {
         let all = rights(&objects(values));
         for (who, resources) in [
-            ("kinetic-redirector", &["customers", "topologies"][..]),
+            ("kinetic-redirector", &["customers", "enrollments", "topologies"][..]),
             (alert, &["alerts", "customers", "topologies"]),
         ] {
-            let wanted: BTreeSet<Right> = namespaces
+            let mut wanted: BTreeSet<Right> = namespaces
                 .iter()
                 .flat_map(|namespace| resources.iter().map(move |resource| (namespace, resource)))
                 .flat_map(|(n, r)| {
                     ["get", "list", "watch"].map(|verb| ((*n).to_owned(), (*r).to_owned(), verb.to_owned()))
                 })
                 .collect();
+            if who == "kinetic-redirector" {
+                // Machines' requests are taken in; whoever decides writes their status.
+                wanted.extend(namespaces.iter().flat_map(|namespace| {
+                    ["get", "list", "watch", "create"]
+                        .map(|verb| ((*namespace).to_owned(), "enrollments".to_owned(), verb.to_owned()))
+                }));
+            }
             assert_eq!(all[who], wanted, "{values}: {who}");
         }
     }
@@ -122,7 +129,7 @@ fn front_doors_and_alert_service_only_read_what_they_follow() {
 #[test]
 fn cluster_wide_rights_are_for_whoever_asked_for_them() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     let bound = |values: &str| {
         let all = objects(values);
@@ -135,7 +142,7 @@ fn cluster_wide_rights_are_for_whoever_asked_for_them() {
 #[test]
 fn tenants_edit_topologies_and_alerts_and_the_platform_team_customers() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     let all = rights(&objects("trial"));
     let may = |who: &str, resource: &str, verb: &str| {

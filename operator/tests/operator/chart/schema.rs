@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{file, template};
 
 /// Path of the value, a wrong one, and what the message must name.
+#[allow(clippy::too_many_lines, reason = "it is a table")]
 fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     let placement = |more: Value| {
         let mut whole =
@@ -28,6 +29,10 @@ fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         ("trustDomain", json!("Kinetic"), "/trustDomain"),
         ("masterKeyVersion", json!(0), "/masterKeyVersion"),
         ("log", json!(""), "/log"),
+        ("issuer.kind", json!("issuer"), "/issuer/kind"),
+        ("issuer.namespace", json!("x"), "namespace"),
+        ("rotation.settle", json!("a day"), "/rotation/settle"),
+        ("rotation.reissuesPerSecond", json!(0), "/rotation/reissuesPerSecond"),
         ("commonLabels", json!({"a": 1}), "/commonLabels/a"),
         ("commonAnnotations", json!({"a": true}), "/commonAnnotations/a"),
         ("placements", placement(json!({"region": "US West"})), "/placements/0/region"),
@@ -127,7 +132,7 @@ fn wrong() -> Vec<(&'static str, Value, &'static str)> {
 #[test]
 fn a_wrong_value_is_refused_with_its_field() {
     if let Some(reason) = helm::missing() {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(reason);
     }
     for (path, value, named) in wrong() {
         let set = format!("{path}={value}");

@@ -40,7 +40,7 @@ const FOREIGN: &str = "monitoring.coreos.com/v1";
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_takes_it_and_its_rights_suffice() {
     if let Some(reason) = kubernetes::missing().or(helm::missing().map(str::to_owned)) {
-        return eprintln!("skipped: {reason}");
+        return kinetic_tests::skip(&reason);
     }
     let cluster = Cluster::start().await;
     for values in VALUES {
@@ -48,11 +48,11 @@ async fn an_api_server_takes_it_and_its_rights_suffice() {
     }
     cluster.install("everything").await;
     cluster.may("incidents", "shops").await;
-    cluster.operate("everything", "control", &["shops", "hosts"]).await;
+    Box::pin(cluster.operate("everything", "control", &["shops", "hosts"])).await;
     cluster.forget("everything").await;
     cluster.install("all-namespaces").await;
     cluster.may("kinetic-alert", "anywhere").await;
-    cluster.operate("all-namespaces", "kinetic-operator", &[]).await;
+    Box::pin(cluster.operate("all-namespaces", "kinetic-operator", &[])).await;
 }
 
 struct Cluster {
@@ -77,8 +77,6 @@ impl Cluster {
         for definition in definitions() {
             cluster.apply(&serde_json::to_value(definition).unwrap()).await.unwrap();
         }
-        let high = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 1});
-        cluster.apply(&high).await.unwrap();
         let deadline = Instant::now() + PATIENCE;
         while Api::<Customer>::all(cluster.client.clone()).list(&ListParams::default()).await.is_err() {
             assert!(Instant::now() < deadline, "the definitions are not served");
@@ -129,6 +127,8 @@ impl Cluster {
         let dry = PostParams { dry_run: true, ..PostParams::default() };
         for (name, template) in pods(&objects(values)) {
             let mut pod = json!({"metadata": {"name": "tried"}, "spec": template["spec"]});
+            // Its class is the cluster's.
+            pod["spec"].as_object_mut().unwrap().remove("priorityClassName");
             let admitted = api.create(&dry, &serde_json::from_value(pod.clone()).unwrap()).await;
             assert!(admitted.is_ok(), "{values}: {name}: {}", admitted.unwrap_err());
             pod["spec"]["hostNetwork"] = json!(true);
@@ -220,7 +220,9 @@ impl Cluster {
         let (config, _folder) = site();
         let once = Operator::new(self.as_account(operator).await, config, "once".into(), Metrics::default())
             .unwrap();
-        once.once(CancellationToken::new()).await.unwrap_or_else(|error| panic!("{values}: {error}"));
+        Box::pin(once.once(CancellationToken::new()))
+            .await
+            .unwrap_or_else(|error| panic!("{values}: {error}"));
         let secrets = Api::<Secret>::namespaced(self.client.clone(), "shops");
         assert!(secrets.get_opt("acme-client-web").await.unwrap().is_some(), "{values}");
         assert!(RabbitMq::shared().http("GET", "/api/vhosts", "").contains(region));
