@@ -30,6 +30,6 @@ pub use clock::Clock;
 pub use delivery::{MailTransport, SmtpUrl, SmtpUrlError};
 pub use error::AlertError;
 pub use event::IncidentEvent;
-pub use incident::Incident;
+pub use incident::{DeliveryState, Incident};
 pub use service::{AlertConfig, AlertService, FlushReport};
 pub use store::History;

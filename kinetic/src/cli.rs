@@ -3,9 +3,23 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arc::ArcArgs, backtest::BacktestArgs, clients::ClientsArgs, crd::CrdArgs, enroll, generate::GenerateArgs,
-    incidents::IncidentsArgs, operator::OperatorArgs, pki::PkiArgs, probe::ProbeArgs,
-    redirector::RedirectorArgs, role, run::RunArgs, series::SeriesArgs, sidecar::SidecarArgs,
+    arc::ArcArgs,
+    backtest::BacktestArgs,
+    clients::ClientsArgs,
+    crd::CrdArgs,
+    enroll,
+    generate::GenerateArgs,
+    incidents::IncidentsArgs,
+    manage::{ApplyArgs, DeleteArgs, GetArgs},
+    operator::OperatorArgs,
+    pki::PkiArgs,
+    probe::ProbeArgs,
+    redirector::RedirectorArgs,
+    role,
+    run::RunArgs,
+    series::SeriesArgs,
+    sidecar::SidecarArgs,
+    status::StatusArgs,
     validate::ValidateArgs,
 };
 
@@ -31,6 +45,14 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Check resource files: every error with file, line, field and fix.
     Validate(ValidateArgs),
+    /// Show whether what a customer's clients send becomes mails, link by link, and where the chain is broken.
+    Status(Box<StatusArgs>),
+    /// Show resources: of a cluster, or of a folder.
+    Get(GetArgs),
+    /// Apply resources to a cluster, or to a folder.
+    Apply(ApplyArgs),
+    /// Delete resources from a cluster, or from a folder.
+    Delete(DeleteArgs),
     /// Make reproducible traffic with a known anomaly in it.
     Generate(GenerateArgs),
     /// Show what an analytic would have flagged in data of the past.

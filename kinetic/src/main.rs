@@ -14,6 +14,7 @@ mod incidents;
 mod listen;
 mod logging;
 mod mail;
+mod manage;
 mod operator;
 mod pki;
 mod probe;
@@ -22,6 +23,7 @@ mod role;
 mod run;
 mod series;
 mod sidecar;
+mod status;
 mod stop;
 mod types_db;
 mod validate;
@@ -84,6 +86,10 @@ async fn command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sidecar(args) => sidecar::run(*args).await,
         Command::Redirector(args) => redirector::run(args).await,
         Command::Operator(args) => operator::run(args).await,
+        Command::Status(args) => status::run(&args).await,
+        Command::Get(args) => manage::get(&args).await,
+        Command::Apply(args) => manage::apply(&args).await,
+        Command::Delete(args) => manage::delete(&args).await,
         Command::Crd(args) => crd::run(&args),
     }
 }

@@ -16,7 +16,7 @@ use kinetic_api::{
 };
 use kinetic_bus::{Admin, AmqpConfig, Bus, needs};
 use kinetic_tests::{
-    http::get,
+    http::{get, metric},
     kubernetes::{self, Kubernetes},
     process::{Kinetic, binary, eventually, free_port, kinetic},
     rabbitmq::RabbitMq,
@@ -249,7 +249,12 @@ async fn front_door_and_alert_service_follow_an_api_server() {
             })
     };
     eventually("a connection a customer", || customers(&["later", "shop"], None));
+    let end =
+        || metric(ports.alert, "kinetic_tls_certificate_not_after_timestamp_seconds").unwrap_or_default();
+    let before = end();
     let serial = issue(folder.path(), &["alert"]);
+    // Issued later, it ends later.
+    eventually("the alert service to have read it", || end() > before);
     door.kill();
     let mut door = cluster.run("redirector", &path("door.yaml"));
     door.wait_for("taking AMQP over TLS");

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use self::{hold::HoldArgs, list::ListArgs};
 use kinetic_api::registry::Hold;
 
-pub(crate) use self::place::FrontDoor;
+pub(crate) use self::place::{FrontDoor, PlaceArgs};
 
 /// Who is connected now, since when, from where, how fast it sends, and when its certificate ends; and who was.
 ///
@@ -23,7 +23,10 @@ pub(crate) use self::place::FrontDoor;
     after_help = "Examples:\n  kinetic clients --data kinetic-data            who is connected to this machine's `kinetic run --amqps`\n  \
                   kinetic clients disconnect acme --data kinetic-data\n  \
                   kinetic clients --server https://redirector-0.example:5680 --server https://redirector-1.example:5680 \\\n      \
-                  --cert ann.crt --key ann.key --ca trust.crt --customer acme"
+                  --cert ann.crt --key ann.key --ca trust.crt --customer acme\n\n\
+                  Front doors in a cluster are asked through a port of this machine:\n  \
+                  kubectl port-forward -n kinetic-system deployment/kinetic-redirector-us-west-aws 5680 &\n  \
+                  kinetic clients --server https://127.0.0.1:5680 --cert ann.crt --key ann.key --ca trust.crt"
 )]
 pub(crate) struct ClientsArgs {
     #[command(subcommand)]

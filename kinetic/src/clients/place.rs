@@ -19,13 +19,13 @@ use crate::{enroll::client::Server, run::PKI};
 
 /// Where the front doors are.
 #[derive(Debug, Args)]
-pub(super) struct PlaceArgs {
+pub(crate) struct PlaceArgs {
     /// The data folder of a `kinetic run --amqps` on this machine: who may read it is its operator.
     /// [default: kinetic-data, where it is one]
-    #[arg(long, alias = "dir", value_name = "DIR", conflicts_with_all = ["server", "kubeconfig"])]
+    #[arg(long, alias = "dir", value_name = "DIR", conflicts_with = "server")]
     data: Option<PathBuf>,
     /// A front door's registry (its `registry` setting); several are merged. Needs --cert, --key and --ca.
-    #[arg(long, value_name = "URL", num_args = 1.., env = "KINETIC_REGISTRY", value_delimiter = ',', requires_all = ["cert", "key", "ca"], conflicts_with = "kubeconfig")]
+    #[arg(long, value_name = "URL", num_args = 1.., env = "KINETIC_REGISTRY", value_delimiter = ',', requires_all = ["cert", "key", "ca"])]
     server: Vec<Url>,
     /// A certificate of the operator, the console, or of a customer's control (…/control/NAME), which sees its own customer and holds up none.
     #[arg(long, value_name = "FILE", env = "KINETIC_CERT")]
@@ -36,25 +36,28 @@ pub(super) struct PlaceArgs {
     /// The authority that vouches for the servers.
     #[arg(long, value_name = "FILE", env = "KINETIC_CA")]
     ca: Option<PathBuf>,
-    /// A cluster: not yet, it comes with the operator.
-    #[arg(long, value_name = "FILE", hide = true)]
-    kubeconfig: Option<PathBuf>,
 }
 
 /// The front doors, and how they were found.
-pub(super) struct Place {
-    pub(super) servers: Vec<Server>,
+pub(crate) struct Place {
+    pub(crate) servers: Vec<Server>,
     /// The data folder, if it was by one.
     data: Option<PathBuf>,
 }
 
 impl PlaceArgs {
-    pub(super) fn open(&self) -> anyhow::Result<Place> {
-        if self.kubeconfig.is_some() {
-            bail!(
-                "--kubeconfig: front doors in a cluster come with the operator; use --data DIR or --server URL"
-            );
-        }
+    /// Whether front doors are named, rather than found.
+    pub(crate) fn names_servers(&self) -> bool {
+        !self.server.is_empty()
+    }
+
+    /// The data folder, whether or not it is one.
+    pub(crate) fn data_folder(&self) -> PathBuf {
+        let set = self.data.clone().or_else(|| std::env::var_os("KINETIC_DATA").map(PathBuf::from));
+        set.unwrap_or_else(|| PathBuf::from("kinetic-data"))
+    }
+
+    pub(crate) fn open(&self) -> anyhow::Result<Place> {
         if let ([_, ..], Some(cert), Some(key), Some(ca)) =
             (&self.server[..], &self.cert, &self.key, &self.ca)
         {

@@ -11,14 +11,17 @@ mod adjust;
 pub mod cluster;
 mod definition;
 mod document;
+mod edit;
 mod field;
 mod files;
+pub mod folder;
 mod load;
 mod problem;
 mod references;
 mod schema;
 mod snapshot;
 mod watch;
+mod written;
 mod yaml;
 
 pub use self::{
@@ -28,4 +31,5 @@ pub use self::{
     problem::{DEFAULT_NAMESPACE, Kind, Place, Position, Problem, ResourceId},
     snapshot::{CustomerPlan, Entry, Snapshot},
     watch::{Changes, Reload, watch},
+    written::{Written, written, written_in},
 };

@@ -1,6 +1,7 @@
 //! From paths to a snapshot, with every problem on the way.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -31,11 +32,29 @@ pub fn load(paths: &[PathBuf]) -> Result<Snapshot, Vec<Problem>> {
 
 /// [`load`], where what is immutable must also be as it was before, and nothing at all is fine.
 pub(crate) fn load_after(paths: &[PathBuf], before: &Snapshot) -> Result<Snapshot, Vec<Problem>> {
-    let (files, mut problems) = files::find(paths);
+    load_with(paths, before, &Overlay::new())
+}
+
+/// Files as they might be: another text, or none at all.
+pub(crate) type Overlay = BTreeMap<PathBuf, Option<String>>;
+
+/// [`load_after()`], with some files as they might be.
+pub(crate) fn load_with(
+    paths: &[PathBuf],
+    before: &Snapshot,
+    overlay: &Overlay,
+) -> Result<Snapshot, Vec<Problem>> {
+    let (mut files, mut problems) = files::find(paths);
+    files.retain(|path| !overlay.contains_key(path));
+    files.extend(overlay.iter().filter(|(_, text)| text.is_some()).map(|(path, _)| path.clone()));
     let mut documents = Vec::new();
     let mut budget = Budget::default();
     for path in files {
-        match files::read(&path) {
+        let text = match overlay.get(&path) {
+            Some(text) => Ok(text.clone().unwrap_or_default()),
+            None => files::read(&path),
+        };
+        match text {
             Ok(text) => {
                 let file = Arc::new(path);
                 let (nodes, faults) = parse(&text, &mut budget);

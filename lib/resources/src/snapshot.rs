@@ -73,7 +73,8 @@ impl Snapshot {
     }
 
     /// A resource as JSON.
-    pub(crate) fn json(&self, id: &ResourceId) -> Option<Json> {
+    #[must_use]
+    pub fn json(&self, id: &ResourceId) -> Option<Json> {
         fn find<R: serde::Serialize, P>(entries: &[Entry<R, P>], id: &ResourceId) -> Option<Json> {
             let found = entries.iter().find(|entry| entry.id == *id)?;
             serde_json::to_value(&found.resource).ok()

@@ -7,6 +7,7 @@
 //! Reading is lenient where files are strict: what cannot be read, or does not fit, is left out and told of; the rest goes on.
 
 mod sift;
+pub mod store;
 mod watch;
 
 use crate::problem::Kind;

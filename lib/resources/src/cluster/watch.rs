@@ -24,6 +24,7 @@ use tracing::{debug, info, warn};
 use super::{
     Scope,
     sift::{Objects, Sifted, sift},
+    store::chain,
 };
 use crate::{
     problem::Kind,
@@ -168,20 +169,6 @@ impl Watches {
         });
         store
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 async fn follow(
