@@ -135,7 +135,13 @@ fn cluster_wide_rights_are_for_whoever_asked_for_them() {
         let all = objects(values);
         all.iter().filter(|object| text(object, "/kind") == "ClusterRoleBinding").count()
     };
-    assert_eq!((bound("trial"), bound("everything")), (0, 0));
+    assert_eq!((bound("trial"), bound("everything")), (1, 1), "the operator's, to take finalizers off");
+    let all = rights(&objects("trial"));
+    let everywhere = all["kinetic-operator"].iter().filter(|(scope, _, _)| scope == "*");
+    let resources: BTreeSet<_> = everywhere.map(|(_, resource, _)| resource.as_str()).collect();
+    let ours =
+        ["alerts", "alerts/status", "customers", "customers/status", "topologies", "topologies/status"];
+    assert_eq!(resources, BTreeSet::from(ours));
     assert_eq!(bound("all-namespaces"), 4, "operator, front doors, alert service, hook");
 }
 
