@@ -6,7 +6,9 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use futures_util::future::join_all;
 use kinetic_api::duration::Duration;
-use kinetic_pki::{Client, ClientFiles, ServerIdentity, TlsMetrics, Trust, material::MaterialError};
+use kinetic_pki::{
+    Client, ClientFiles, ServerIdentity, TlsMetrics, Trust, client::believing_nobody, material::MaterialError,
+};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -66,7 +68,7 @@ impl FromStr for Target {
 /// Asks all at once.
 pub(crate) async fn run(args: ProbeArgs) -> anyhow::Result<ExitCode> {
     let tls = trusting(args.ca).context("--ca")?;
-    let http = reqwest::Client::builder().timeout(ATTEMPT).build()?;
+    let http = http()?;
     let deadline = Instant::now() + args.patience.std();
     let asked = args.targets.iter().map(|target| {
         let (tls, http) = (tls.clone(), http.clone());
@@ -90,6 +92,11 @@ pub(crate) async fn run(args: ProbeArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+fn http() -> anyhow::Result<reqwest::Client> {
+    let without_tls = believing_nobody()?;
+    Ok(reqwest::Client::builder().timeout(ATTEMPT).tls_backend_preconfigured(without_tls).build()?)
 }
 
 fn trusting(ca: Option<PathBuf>) -> Result<Client, MaterialError> {
@@ -161,8 +168,7 @@ mod tests {
 
     async fn asked(port: u16, patience: Std) -> Result<(), String> {
         let url = Url::parse(&format!("http://127.0.0.1:{port}/readyz")).unwrap();
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::new();
+        let http = super::http().unwrap();
         let answer = until(Instant::now() + patience, || ready(&http, &url)).await;
         answer.map_err(|error| format!("{error:#}"))
     }

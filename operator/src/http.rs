@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
-use kinetic_pki::{Client as Tls, ClientFiles, MaterialError, ServerIdentity, TlsMetrics, Trust};
-use rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
+use kinetic_pki::{
+    Client as Tls, ClientFiles, MaterialError, ServerIdentity, TlsMetrics, Trust, client::believing_nobody,
+};
+use rustls::ClientConfig;
 
 /// How long one call may take: listing a broker of 500 customers takes seconds.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -65,13 +67,7 @@ impl Http {
 
 /// Makes connections without TLS.
 pub fn plain() -> Result<reqwest::Client, HttpError> {
-    // It wants a configuration whatever the scheme; this one trusts nobody.
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| HttpError::Tls(error.to_string()))?
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    client(&config)
+    client(&believing_nobody().map_err(|error| HttpError::Tls(error.to_string()))?)
 }
 
 fn client(config: &ClientConfig) -> Result<reqwest::Client, HttpError> {

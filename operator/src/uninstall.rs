@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, time::Duration};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     coordination::v1::Lease,
-    core::v1::{ConfigMap, Secret, Service},
+    core::v1::{ConfigMap, Pod, Secret, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
@@ -34,6 +34,9 @@ use crate::{
     resources::Guarded,
     vault,
 };
+
+/// Whether the operator's pods are gone is looked at so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How it is done.
 #[derive(Clone, Debug)]
@@ -106,10 +109,11 @@ pub async fn uninstall(
 ) -> Result<Left, UninstallError> {
     let context = Context::new(client.clone(), config)?;
     let namespace = context.config.namespace.clone();
-    if let Some(deployment) = &how.deployment {
-        stop(&Api::namespaced(client.clone(), &namespace), deployment).await?;
-    }
     let acting = || UninstallError::Acting { namespace: namespace.clone(), patience: how.patience };
+    if let Some(deployment) = &how.deployment {
+        let stopping = stop(&client, &namespace, deployment);
+        timeout(how.patience, stopping).await.map_err(|_| acting())??;
+    }
     let mut elector = Elector::new(client, &namespace, me);
     timeout(how.patience, elector.acquire()).await.map_err(|_| acting())?;
     let left = tokio::select! {
@@ -121,13 +125,27 @@ pub async fn uninstall(
     Ok(left)
 }
 
-/// Scales the operator down; it lets go of the Lease when it ends.
-async fn stop(deployments: &Api<Deployment>, name: &str) -> Result<(), kube::Error> {
+/// Scales the operator down, and waits until none of its pods is left: one that stands by would take the Lease next, and make everything again.
+async fn stop(client: &Client, namespace: &str, name: &str) -> Result<(), kube::Error> {
     let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    match deployments.patch(name, &parameters, &Patch::Merge(json!({"spec": {"replicas": 0}}))).await {
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        patched => patched.map(drop),
+    let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
+    let patched = deployments.patch(name, &parameters, &Patch::Merge(json!({"spec": {"replicas": 0}}))).await;
+    let deployment = match patched {
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        patched => patched?,
+    };
+    let labels = deployment.spec.and_then(|spec| spec.selector.match_labels).unwrap_or_default();
+    let selector: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let its = ListParams::default().labels(&selector.join(","));
+    let pods = Api::<Pod>::namespaced(client.clone(), namespace);
+    let ended = |pod: &Pod| {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        matches!(phase, Some("Succeeded" | "Failed"))
+    };
+    while !pods.list(&its).await?.items.iter().all(ended) {
+        sleep(LOOK_AGAIN).await;
     }
+    Ok(())
 }
 
 async fn remove(context: &Context, patience: Duration) -> Result<Left, kube::Error> {

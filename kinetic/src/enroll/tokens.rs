@@ -28,17 +28,20 @@ pub(super) struct PlaceArgs {
     cluster: ClusterArgs,
 }
 
+fn of(Namespace { client, name }: &Namespace) -> ClusterTokens {
+    ClusterTokens::new(client, name)
+}
+
 /// Where tokens lie.
 pub(super) enum Place {
     Folder(PathBuf, FolderStore),
-    Cluster(Namespace, ClusterTokens),
+    Cluster(Box<Namespace>),
 }
 
 impl PlaceArgs {
     pub(super) async fn open(&self) -> anyhow::Result<Place> {
         if let Some(namespace) = self.cluster.open().await? {
-            let tokens = ClusterTokens::new(&namespace.client, &namespace.name);
-            return Ok(Place::Cluster(namespace, tokens));
+            return Ok(Place::Cluster(Box::new(namespace)));
         }
         let dir = &self.dir;
         if !dir.is_dir() {
@@ -56,7 +59,7 @@ impl Place {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Folder(dir, _) => format!("in the folder {}", dir.display()),
-            Self::Cluster(namespace, _) => format!("in the namespace {}", namespace.name),
+            Self::Cluster(namespace) => format!("in the namespace {}", namespace.name),
         }
     }
 
@@ -68,14 +71,14 @@ impl Place {
                 let authority = Folder::open(&dir.join("pki")).and_then(|folder| folder.authority());
                 authority.map_or(unpinned, |authority| format!("--ca-hash {}", authority.fingerprint()))
             }
-            Self::Cluster(..) => unpinned,
+            Self::Cluster(_) => unpinned,
         }
     }
 
     pub(super) async fn keep(&self, record: &TokenRecord, now: Timestamp) -> anyhow::Result<()> {
         let kept = match self {
             Self::Folder(_, store) => store.keep_token(record),
-            Self::Cluster(_, tokens) => tokens.keep(record, now).await,
+            Self::Cluster(namespace) => of(namespace).keep(record, now).await,
         };
         kept.with_context(|| self.name())
     }
@@ -83,14 +86,14 @@ impl Place {
     pub(super) async fn all(&self) -> Result<Vec<TokenRecord>, StoreError> {
         match self {
             Self::Folder(_, store) => store.tokens(),
-            Self::Cluster(_, tokens) => tokens.all().await,
+            Self::Cluster(namespace) => of(namespace).all().await,
         }
     }
 
     pub(super) async fn revoke(&self, record: &TokenRecord) -> Result<(), StoreError> {
         match self {
             Self::Folder(_, store) => store.revoke_token(&record.id).map(drop),
-            Self::Cluster(_, tokens) => tokens.revoke(&record.customer, &record.id).await,
+            Self::Cluster(namespace) => of(namespace).revoke(&record.customer, &record.id).await,
         }
     }
 
@@ -98,7 +101,7 @@ impl Place {
     pub(super) async fn requests(&self) -> anyhow::Result<Vec<Arc<Enrollment>>> {
         Ok(match self {
             Self::Folder(_, store) => store.list().await?,
-            Self::Cluster(namespace, _) => namespace.requests().await?.list().await?,
+            Self::Cluster(namespace) => namespace.requests().await?.list().await?,
         })
     }
 }

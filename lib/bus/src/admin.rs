@@ -3,7 +3,8 @@
 use crate::{BusError, Retention};
 use kinetic_api::role::{Permissions, Role, TopicPermission};
 use reqwest::{Client, Method, StatusCode, Url};
-use std::{borrow::Cow, fmt, time::Duration};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 /// How long the HTTP interface may take for one call.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,7 +41,14 @@ impl Admin {
         let cannot_carry = |()| wrong("it has no host");
         url.set_username("").map_err(cannot_carry)?;
         url.set_password(None).map_err(cannot_carry)?;
-        let client = Client::builder().timeout(TIMEOUT).build().map_err(|error| wrong(&error.to_string()))?;
+        // It wants a configuration also where it speaks without TLS. This one trusts nobody.
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| wrong(&error.to_string()))?
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let client = Client::builder().timeout(TIMEOUT).tls_backend_preconfigured(tls).build();
+        let client = client.map_err(|error| wrong(&error.to_string()))?;
         Ok(Self { client, url, user, password })
     }
 

@@ -98,6 +98,17 @@ impl Client {
     }
 }
 
+/// A configuration that believes nobody: for HTTP clients that want one also where they speak without TLS.
+///
+/// # Errors
+/// The cryptography below refuses.
+pub fn believing_nobody() -> Result<ClientConfig, Error> {
+    Ok(ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(VERSIONS)?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth())
+}
+
 fn make(
     identity: Option<(&Pem, &Pem)>,
     trust: Option<&Pem>,

@@ -27,7 +27,10 @@ async fn installed(region: &'static str, policy: &str) -> Site {
     let site = Site::new(region);
     site.api.put(
         &deployment(),
-        json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "spec": {"replicas": 2}}),
+        json!({
+            "metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"part": "operator"}}, "template": {}},
+        }),
     );
     site.api.put(&core("shops", "secrets", "theirs"), json!({"metadata": {}, "data": {}}));
     site.customer("shops", &json!({"deletionPolicy": policy}));
@@ -47,6 +50,21 @@ fn there(site: &Site) -> Vec<String> {
 
 fn finalizers(site: &Site, plural: &str, name: &str) -> Value {
     site.api.get(&path("shops", plural, name)).unwrap()["metadata"]["finalizers"].clone()
+}
+
+/// One that stands by would take the Lease next, and make everything again.
+#[tokio::test]
+async fn nothing_is_removed_while_an_operator_is_left() {
+    let site = installed("u-standby", "Delete").await;
+    let pod = core(OWN, "pods", "kinetic-operator-2");
+    let labels = json!({"metadata": {"labels": {"part": "operator"}}, "status": {"phase": "Running"}});
+    site.api.put(&pod, labels);
+    let error = go(&site, &broker(), Duration::from_secs(1)).await.unwrap_err();
+    assert!(matches!(error, UninstallError::Acting { .. }), "{error}");
+    assert!(site.api.get(&core("shops", "secrets", "acme-client-web")).is_some());
+    site.api
+        .put(&pod, json!({"metadata": {"labels": {"part": "operator"}}, "status": {"phase": "Succeeded"}}));
+    assert_eq!(go(&site, &broker(), Duration::from_secs(20)).await.unwrap(), Left::new());
 }
 
 #[tokio::test]
