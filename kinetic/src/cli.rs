@@ -46,12 +46,21 @@ pub(crate) enum Command {
     /// Check resource files: every error with file, line, field and fix.
     Validate(ValidateArgs),
     /// Show whether what a customer's clients send becomes mails, link by link, and where the chain is broken.
+    ///
+    /// Certificates, front door, broker, streams, analyzers, analytics, alerts, deliveries: a line each, where it is broken, and what to do. With --folder it asks the
+    /// `kinetic run` on this machine; else a cluster, by the status of its resources, and the front doors that --server names. Exit code 1 if a link is broken.
     Status(Box<StatusArgs>),
     /// Show resources: of a cluster, or of a folder.
     Get(GetArgs),
     /// Apply resources to a cluster, or to a folder.
+    ///
+    /// Strictly: every problem is named with file, line and field. To a cluster by server-side apply, as the field manager `kinetic`. In a folder a resource takes the
+    /// place of the document of its name, or gets a file of its own; nothing is written unless all of the folder is whole then.
     Apply(ApplyArgs),
     /// Delete resources from a cluster, or from a folder.
+    ///
+    /// From a folder only if what is left does not refer to them. On a cluster a Customer waits until its Topologies are gone; what becomes of its vhost says its
+    /// spec.deletionPolicy.
     Delete(DeleteArgs),
     /// Make reproducible traffic with a known anomaly in it.
     Generate(GenerateArgs),

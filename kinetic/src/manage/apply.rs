@@ -15,10 +15,7 @@ use super::{
     tell,
 };
 
-/// Applies resources to a cluster, or to a folder of YAML files: strictly, every problem named with file, line and field.
-///
-/// To a cluster by server-side apply, as the field manager `kinetic`. In a folder a resource takes the place of the document of its name, or gets a file of
-/// its own; nothing is written unless all of the folder is whole then.
+/// What is applied, and to where.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kinetic apply -f examples/web-shop -n shops\n  kinetic get topology web -f resources -o yaml | sed 's/10s/30s/' | kinetic apply -f - --folder resources\n  \

@@ -17,10 +17,7 @@ use super::{
     tell,
 };
 
-/// Deletes resources from a cluster, or from a folder of YAML files.
-///
-/// From a folder only if what is left does not refer to them. On a cluster a Customer waits until its Topologies are gone; what becomes of its vhost says its
-/// spec.deletionPolicy.
+/// What is deleted, and from where.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kinetic delete alert checkout -n shops\n  kinetic delete -f examples/web-shop -n shops\n  kinetic delete topology web --folder resources"

@@ -54,9 +54,14 @@ pub(super) fn chain(seen: &Seen, now: Timestamp) -> Chain {
 
 /// What a condition says of a link.
 fn conditions(link: &'static str, conditions: Option<&[Condition]>, kind: &str, name: &str) -> Link {
+    let looked_at = conditions.is_some_and(|conditions| !conditions.is_empty());
     match conditions.into_iter().flatten().find(|condition| condition.type_ == kind) {
         Some(condition) if condition.status == "True" => {
             Link::ok(link, format!("{name}: {}", said(condition)))
+        }
+        // It waits for another link, which says what is wrong.
+        Some(condition) if condition.reason == "Waiting" => {
+            Link::unknown(link, format!("{name}: waits"), condition.message.clone())
         }
         Some(condition) if condition.status == "False" => {
             Link::broken(link, format!("{name}: {}", condition.reason), condition.message.clone())
@@ -64,6 +69,11 @@ fn conditions(link: &'static str, conditions: Option<&[Condition]>, kind: &str, 
         Some(condition) => {
             Link::unknown(link, format!("{name}: {}", condition.reason), condition.message.clone())
         }
+        None if looked_at => Link::unknown(
+            link,
+            format!("{name}: its status does not tell yet"),
+            "wait for the links before it",
+        ),
         None => Link::unknown(
             link,
             format!("{name}: its status does not tell"),
@@ -294,6 +304,11 @@ mod tests {
             let broken = chain.links.iter().find(|one| one.name == link).unwrap();
             assert!(broken.fix.as_ref().is_some_and(|said| said.contains(fix)), "{broken:?}");
         }
+        let waiting = json!({"conditions": [condition("BrokerReady", "False", "NoCapacity", "add a broker"),
+            condition("CertificatesReady", "False", "Waiting", "once the vhost is the customer's")]});
+        let full: Customer =
+            whole("Customer", "late", &json!({"region": "us-west", "provider": "aws"}), &waiting);
+        assert_eq!(seen(&full, &[], &[]).broken_at, Some(BROKER), "what waits is not what is broken");
         let mut bare = good.0.clone();
         bare.status = None;
         let chain = seen(&bare, &[], &[]);

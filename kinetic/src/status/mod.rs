@@ -22,11 +22,7 @@ use crate::{
     validate,
 };
 
-/// Tells of each customer, link by link, whether what its clients send becomes mails: certificates, front door, broker, streams, analyzers, analytics, alerts,
-/// deliveries; where the chain is broken, and what to do.
-///
-/// With --folder it asks the `kinetic run` on this machine; else a cluster, by the status of its resources, and the front doors that --server names.
-/// Exit code 1 if a link is broken.
+/// Asks, and prints a chain a customer.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kinetic status -f examples/web-shop\n  kinetic status acme -n shops\n  \
