@@ -77,9 +77,11 @@ impl ClusterStore {
 
             let (told, all, kept) = (changes.clone(), customers.clone(), Arc::clone(&directory));
             let look = move || {
+                // Held meanwhile: what another namespace's watch tells is not written over by less.
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 let all: Vec<_> = all.iter().flat_map(Table::all).collect();
-                let new = Arc::new(Directory::of(all.iter().map(AsRef::as_ref)));
-                *kept.lock().unwrap_or_else(PoisonError::into_inner) = new;
+                *kept = Arc::new(Directory::of(all.iter().map(AsRef::as_ref)));
+                drop(kept);
                 told.send_modify(|changes| *changes += 1);
             };
             let api = api::<PartialObjectMeta<Customer>>(client, scope);

@@ -70,6 +70,7 @@ impl<T> Table<T> {
     ) {
         let mut events = pin!(events);
         let (mut away, mut listing) = (false, BTreeMap::new());
+        let mut complete = false;
         let id = |object: &K| (object.name_any(), object.namespace().unwrap_or_default());
         while let Some(event) = events.next().await {
             match event {
@@ -81,7 +82,7 @@ impl<T> Table<T> {
                 }
                 Ok(Event::InitDone) => {
                     *self.rows() = mem::take(&mut listing);
-                    self.0.listed.send_replace(true);
+                    complete = true;
                 }
                 Ok(Event::Apply(object)) => {
                     let id = id(&object);
@@ -100,6 +101,10 @@ impl<T> Table<T> {
             }
             away = false;
             changed();
+            // Whoever waited for the list finds also what was made of it.
+            if mem::take(&mut complete) {
+                self.0.listed.send_replace(true);
+            }
         }
     }
 }
