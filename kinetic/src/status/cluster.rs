@@ -30,7 +30,8 @@ pub(super) fn chain(seen: &Seen, now: Timestamp) -> Chain {
     let name = customer.metadata.name.as_deref().unwrap_or_default();
     let namespace = customer.metadata.namespace.as_deref().unwrap_or_default();
     let paste = format!(
-        "give a client what its Secret holds: kubectl get secret -n {namespace} -l app.kubernetes.io/component=client"
+        "start a client with what its Secret holds (kubectl get secret -n {namespace} -l app.kubernetes.io/component=client,app.kubernetes.io/instance={name}); \
+         the log of one that runs says why it is not let in"
     );
     let door = match registries {
         None => connected(customer, &paste),
@@ -225,7 +226,8 @@ fn rules(alerts: &[&Alert]) -> Link {
             return conditions(
                 ALERTS,
                 alert.status.as_ref().map(|status| &*status.conditions),
-                "Ready",
+                // Ready is more: that messages get through, which the next link tells.
+                "Accepted",
                 name,
             );
         }
@@ -245,6 +247,12 @@ fn deliveries(alerts: &[&Alert]) -> Link {
             Some(AlertState::Firing) => link.says += ", and it fires",
             Some(AlertState::Quiet) => link.says += ", and nothing fires",
             Some(AlertState::Inactive) | None => {}
+        }
+        if link.state == State::Broken {
+            let told = link.fix.take().unwrap_or_default();
+            link.fix = Some(format!(
+                "{told}: see to the address, to the mail server, and to the Secret with its URL, which the alert service reads when it starts"
+            ));
         }
         link
     };
@@ -299,7 +307,8 @@ mod tests {
     fn alert(active: bool) -> Alert {
         let spec = json!({"topology": "web", "active": active, "receivers": [{"name": "ops", "email": {"to": ["ops@acme.example"]}}]});
         let conditions = [
-            condition("Ready", "True", "Ready", "all is in place"),
+            condition("Ready", "False", "Failing", "1 message(s) could not be delivered yet"),
+            condition("Accepted", "True", "Accepted", "it fits its Topology"),
             condition("Delivering", "True", "Sent", "mails go out"),
         ];
         whole("Alert", "checkout", &spec, &json!({"state": "Firing", "conditions": conditions}))
@@ -328,7 +337,7 @@ mod tests {
                 (State::Ok, "web: pages is live"),
                 (State::Ok, "web: Ready (1 of 1)"),
                 (State::Ok, "web/slow watches"),
-                (State::Ok, "checkout: all is in place"),
+                (State::Ok, "checkout: it fits its Topology"),
                 (State::Ok, "checkout: mails go out, and it fires"),
             ]
         );
@@ -383,6 +392,14 @@ mod tests {
             let broken = chain.links.iter().find(|one| one.name == link).unwrap();
             assert!(broken.fix.as_ref().is_some_and(|said| said.contains(fix)), "{broken:?}");
         }
+        let mut failing = good.2.clone();
+        let delivering =
+            failing.status.as_mut().unwrap().conditions.iter_mut().find(|of| of.type_ == "Delivering");
+        let delivering = delivering.unwrap();
+        (delivering.status, delivering.message) = ("False".into(), "3 message(s): connection refused".into());
+        let chain = seen(&good.0, std::slice::from_ref(&good.1), &[failing]);
+        assert_eq!(chain.broken_at, Some(DELIVERIES), "{}", chain.text());
+        assert!(chain.text().contains("refused: see to the address, to the mail server"), "{}", chain.text());
         let waiting = json!({"conditions": [condition("BrokerReady", "False", "NoCapacity", "add a broker"),
             condition("CertificatesReady", "False", "Waiting", "once the vhost is the customer's")]});
         let full: Customer =
