@@ -181,9 +181,11 @@ fn a_client_is_told_of(ports: &Ports, folder: &Path) {
         "test.local.shop",
     ]);
     sidecar.args(["--statsd", &format!("127.0.0.1:{}", free_port()), "--amqp", "off"]);
-    for (flag, file) in
-        [("--cert", "issued/shop.web.crt"), ("--key", "issued/shop.web.key"), ("--ca", "trust.crt")]
-    {
+    for (flag, file) in [
+        ("--cert", "issued/shop.clients.web.crt"),
+        ("--key", "issued/shop.clients.web.key"),
+        ("--ca", "trust.crt"),
+    ] {
         sidecar.arg(flag).arg(folder.join("pki").join(file));
     }
     let sidecar = Kinetic::spawn(&mut sidecar);
