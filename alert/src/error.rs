@@ -52,6 +52,13 @@ pub enum AlertError {
         path: PathBuf,
     },
 
+    /// What should be put back is no history.
+    #[error("that is no copy of a history: {reason}; give what `kinetic incidents backup` wrote")]
+    NoCopy {
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// The database does not do what it is asked.
     #[error("the history cannot {action}: {source}")]
     Store {

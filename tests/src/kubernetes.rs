@@ -2,13 +2,19 @@
 
 use std::{
     env, fs,
-    net::{Ipv4Addr, TcpStream},
+    io::{self, Read, Write},
+    net::{IpAddr, Ipv4Addr, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread::sleep,
     time::{Duration, Instant},
 };
 
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -78,7 +84,7 @@ fn programs() -> Option<(PathBuf, PathBuf)> {
 }
 
 impl Kubernetes {
-    /// Starts both and waits until the API server listens, which takes some ten seconds. For a moment after that it may refuse what it is asked.
+    /// Starts both and waits until the API server says that it is ready, which takes some ten seconds.
     ///
     /// # Panics
     /// If they are not there (ask [`missing`] first) or do not come up.
@@ -156,14 +162,36 @@ impl Kubernetes {
                 let ended = child.try_wait().expect("it is our child");
                 assert!(ended.is_none(), "it ended at once ({ended:?}): {}", self.log());
             }
-            // It listens before it has read what it runs by: that it says so itself counts.
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
-                && self.log().contains("Serving securely")
-            {
+            if self.ready().unwrap_or(false) {
                 return;
             }
             sleep(LOOK_AGAIN);
         }
+    }
+
+    /// Whether it says so. It listens long before it has made its own roles and priority classes.
+    fn ready(&self) -> io::Result<bool> {
+        let mut trusted = RootCertStore::empty();
+        // Made by the server at its start, with the authority that signed it.
+        let certificate = self.folder.path().join("certs/apiserver.crt");
+        let certificates = CertificateDer::pem_file_iter(certificate).map_err(io::Error::other)?;
+        trusted.add_parsable_certificates(certificates.flatten());
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring speaks the default versions")
+            .with_root_certificates(trusted)
+            .with_no_client_auth();
+        let server = ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST));
+        let connection = ClientConnection::new(Arc::new(config), server).map_err(io::Error::other)?;
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = StreamOwned::new(connection, stream);
+        let token = User::Tests.name();
+        write!(stream, "GET /readyz HTTP/1.0\r\nAuthorization: Bearer token-{token}\r\n\r\n")?;
+        let mut answer = Vec::new();
+        // It does not say goodbye, as TLS would have it.
+        let _ = stream.read_to_end(&mut answer);
+        Ok(answer.starts_with(b"HTTP/1.0 200"))
     }
 
     /// A kubeconfig of an administrator.

@@ -8,6 +8,7 @@ pub mod collectd;
 pub mod feeds;
 pub mod helm;
 pub mod http;
+pub mod invalid;
 pub mod kubernetes;
 pub mod load;
 pub mod peers;

@@ -1,6 +1,7 @@
 //! What the service remembers: one SQLite file, every step one transaction (DESIGN.md, "Time, and what survives a crash", 7).
 
 mod adopt;
+mod backup;
 mod enqueue;
 mod fire;
 mod fitness;

@@ -38,6 +38,7 @@ pub(super) async fn check_readable(pool: &SqlitePool, path: &Path) -> Result<(),
     Ok(())
 }
 
-async fn version(pool: &SqlitePool) -> Result<i64, sqlx::Error> {
+/// 0 where nothing of ours is.
+pub(super) async fn version(pool: &SqlitePool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await
 }

@@ -38,16 +38,10 @@ struct Entry {
 }
 
 impl ActiveSince {
-    /// The record under a data folder, which is made if it is not there.
-    pub fn open(data_dir: &Path) -> Result<Self, RecordError> {
-        Ok(Self { record: Record::open(data_dir, FILE)?, told: None })
-    }
-
-    /// Whoever made the Topology may know better, by a file of names and times: the data folder of a pod does not outlive it.
-    #[must_use]
-    pub fn told_by(mut self, file: Option<PathBuf>) -> Self {
-        self.told = file;
-        self
+    /// The record under a data folder, which is made if it is not there. Whoever made the Topology may know better, by a file of names and times (`told`):
+    /// the data folder of a pod does not outlive it.
+    pub fn open(data_dir: &Path, told: Option<&Path>) -> Result<Self, RecordError> {
+        Ok(Self { record: Record::open(data_dir, FILE)?, told: told.map(Path::to_owned) })
     }
 
     /// Since when, in milliseconds since the epoch, each analytic of a plan is active, by name. What is new or has been edited is active
@@ -129,7 +123,7 @@ mod tests {
     #[test]
     fn survives_a_restart_and_starts_anew_with_an_edit() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || ActiveSince::open(&folder.path().join("data")).unwrap();
+        let open = || ActiveSince::open(&folder.path().join("data"), None).unwrap();
         let first = open().activate(&plan(4.0), &Mode::Live).unwrap()["slow"];
         std::thread::sleep(std::time::Duration::from_millis(5));
         assert_eq!(open().activate(&plan(4.0), &Mode::Live).unwrap()["slow"], first);
@@ -145,7 +139,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("told.json");
         fs::write(&file, r#"{"slow": "2026-01-01T00:00:00Z", "other": "2026-01-02T00:00:00Z"}"#).unwrap();
-        let open = || ActiveSince::open(&folder.path().join("data")).unwrap().told_by(Some(file.clone()));
+        let open = || ActiveSince::open(&folder.path().join("data"), Some(&file)).unwrap();
         let told = "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap().as_millisecond();
         assert_eq!(open().activate(&plan(4.0), &Mode::Live).unwrap()["slow"], told);
         fs::write(&file, "{").unwrap();
@@ -161,7 +155,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(FILE), b"{not json").unwrap();
         let before = Timestamp::now().as_millisecond();
-        let mut since = ActiveSince::open(folder.path()).unwrap();
+        let mut since = ActiveSince::open(folder.path(), None).unwrap();
         assert!(since.activate(&plan(4.0), &Mode::Live).unwrap()["slow"] >= before);
         assert!(folder.path().join("active-since.json.damaged").exists());
     }

@@ -190,7 +190,7 @@ impl Analyzer {
         let cancel = cancel.child_token();
         let _stop_tasks = cancel.clone().drop_guard();
         let (mut configured, mut control) = self.configure(&plan, &cancel)?;
-        let mut since = ActiveSince::open(&self.config.data_dir)?.told_by(self.config.active_since.clone());
+        let mut since = ActiveSince::open(&self.config.data_dir, self.config.active_since.as_deref())?;
         let mut tasks: JoinSet<Result<Report, BusError>> = JoinSet::new();
         let mut sources: HashMap<String, mpsc::Sender<Command>> = HashMap::new();
         let mut report = Report::default();

@@ -40,8 +40,7 @@ impl Analyzer {
                 standing_by = true;
                 self.board.stand_by(true);
                 // What happens from now on is no history for whoever may take over.
-                ActiveSince::open(&self.config.data_dir)?
-                    .told_by(self.config.active_since.clone())
+                ActiveSince::open(&self.config.data_dir, self.config.active_since.as_deref())?
                     .activate(&plan, &self.config.mode)?;
             }
             if cancel.run_until_cancelled(time::sleep(AGAIN)).await.is_none() {

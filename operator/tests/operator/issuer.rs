@@ -1,6 +1,7 @@
-//! Certificates by cert-manager, on a real API server. The definition is a stand-in, and the test does what cert-manager would.
+//! Certificates by cert-manager, on a real API server, where the test does what cert-manager would. The definition is a stand-in, unless `CERT_MANAGER_CRD` names a file with
+//! cert-manager's own (`deploy/crds/cert-manager.io_certificates.yaml` of its sources).
 
-use std::time::Duration;
+use std::{env, fs, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -147,6 +148,9 @@ async fn issue(cluster: &Cluster, certificate: &Certificate, authority: &Authori
 }
 
 fn definition() -> CustomResourceDefinition {
+    if let Some(path) = env::var_os("CERT_MANAGER_CRD") {
+        return serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    }
     let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     serde_json::from_value(json!({
         "apiVersion": "apiextensions.k8s.io/v1",

@@ -68,11 +68,7 @@ impl Cluster {
         let restricted = json!({"pod-security.kubernetes.io/enforce": "restricted"});
         for name in [OWN, "shops", "hosts"] {
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": restricted}});
-            let deadline = Instant::now() + PATIENCE;
-            while let Err(error) = cluster.apply(&namespace).await {
-                assert!(Instant::now() < deadline, "the API server takes nothing: {error:?}");
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
+            cluster.apply(&namespace).await.unwrap();
         }
         for definition in definitions() {
             cluster.apply(&serde_json::to_value(definition).unwrap()).await.unwrap();

@@ -1,8 +1,8 @@
-//! `kinetic incidents`: the history.
+//! The incidents, a block each, or as JSON.
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::Path,
     process::ExitCode,
 };
 
@@ -10,23 +10,20 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use kinetic_alert::{History, Incident};
 
-/// What was found, newest last: also while `kinetic run` is running.
+/// Which incidents, and how they are shown.
 #[derive(Debug, Args)]
-pub(crate) struct IncidentsArgs {
-    /// The folder that `kinetic run` keeps its history in.
-    #[arg(long, value_name = "DIR", default_value = "kinetic-data", env = "KINETIC_DATA")]
-    pub(crate) data: PathBuf,
+pub(super) struct ListArgs {
     /// One JSON array for programs.
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     /// Only incidents that began, or were still open, this long ago or later, such as 24h or 30m.
     #[arg(long, value_name = "D")]
-    pub(crate) since: Option<kinetic_api::duration::Duration>,
+    since: Option<kinetic_api::duration::Duration>,
 }
 
 /// Prints the incidents, newest last.
-pub(crate) async fn run(args: &IncidentsArgs) -> anyhow::Result<ExitCode> {
-    let history = History::open(&args.data).await?;
+pub(super) async fn run(data: &Path, args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let history = History::open(data).await?;
     let since = args.since.map(|ago| Timestamp::now() - SignedDuration::from_millis(ago.as_millis()));
     let incidents = history.incidents(since).await?;
     let mut text = if args.json { serde_json::to_string_pretty(&incidents)? } else { table(&incidents) };
