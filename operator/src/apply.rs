@@ -17,6 +17,8 @@ use crate::{
     known::Key,
 };
 
+mod amount;
+
 /// As whom the operator writes.
 pub const MANAGER: &str = "kinetic-operator";
 /// The label by which its objects are known where there is no owner.
@@ -228,6 +230,7 @@ fn holds(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => {
             wanted.iter().all(|(key, wanted)| match live.get(key) {
+                Some(live) if AMOUNTS.contains(&key.as_str()) => amounts(live, wanted),
                 Some(live) => holds(live, wanted),
                 // What is empty or absent is the same to the API.
                 None => {
@@ -238,6 +241,20 @@ fn holds(live: &Value, wanted: &Value) -> bool {
         (Value::Array(live), Value::Array(wanted)) => {
             live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| holds(live, wanted))
         }
+        _ => live == wanted,
+    }
+}
+
+/// The fields that hold an amount, or a map of amounts.
+const AMOUNTS: [&str; 4] = ["requests", "limits", "sizeLimit", "divisor"];
+
+/// The API server writes an amount in its own way: `1Gi` for `1024Mi`.
+fn amounts(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(of, wanted)| live.get(of).is_some_and(|live| amounts(live, wanted)))
+        }
+        (Value::String(live), Value::String(wanted)) => amount::same(live, wanted),
         _ => live == wanted,
     }
 }
@@ -253,6 +270,14 @@ mod tests {
         assert!(holds(&live, &wanted));
         let edited = json!({"spec": {"ports": [{"port": 5672, "protocol": "TCP"}]}});
         assert!(!holds(&edited, &wanted));
+        let amounts = |memory: &str| json!({"resources": {"limits": {"memory": memory}}, "image": memory});
+        let (wanted, mut live) = (amounts("1024Mi"), amounts("1Gi"));
+        assert!(!holds(&live, &wanted), "an image is no amount");
+        live["image"] = json!("1024Mi");
+        assert!(holds(&live, &wanted));
+        live["resources"]["limits"]["memory"] = json!("2Gi");
+        assert!(!holds(&live, &wanted));
+        let wanted = json!({"spec": {"ports": [{"port": 5671}], "empty": {}}});
         let longer = json!({"spec": {"ports": [{"port": 5671}, {"port": 1}], "empty": {}}});
         assert!(!holds(&longer, &wanted));
     }

@@ -10,6 +10,12 @@ use std::{
 use kinetic_api::{duration::Duration as Span, plan::TopologyPlan, resources::Name};
 use serde::Deserialize;
 
+pub mod pods;
+
+use pods::{ContainerSettings, PodSettings};
+
+use crate::build::{redirector, stateful_set};
+
 /// What the file says. Paths are relative to it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -42,6 +48,9 @@ pub struct Config {
     /// Where customers may live.
     #[serde(default)]
     pub placements: Vec<Placement>,
+    /// What all analyzers have in common.
+    #[serde(default)]
+    pub analyzer: Analyzer,
 }
 
 /// How the authority is replaced.
@@ -136,14 +145,33 @@ pub struct Redirector {
     pub replicas: i32,
     /// Its Service.
     pub service: Service,
-    /// What its container may use, as a container's `resources`.
-    pub resources: Option<serde_json::Value>,
+    /// Its pods.
+    pub pod: PodSettings,
+    /// Their container.
+    pub container: ContainerSettings,
 }
 
 impl Default for Redirector {
     fn default() -> Self {
-        Self { replicas: 2, service: Service::default(), resources: None }
+        Self {
+            replicas: 2,
+            service: Service::default(),
+            pod: PodSettings::default(),
+            container: ContainerSettings::default(),
+        }
     }
+}
+
+/// What is the platform's to say of analyzers: their Topologies say what they may use, and which image they are.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Analyzer {
+    /// Their pods.
+    pub pod: PodSettings,
+    /// The container that analyzes. A Topology's own `resources` win.
+    pub container: ContainerSettings,
+    /// The one beside it, that holds the certificate.
+    pub sidecar: ContainerSettings,
 }
 
 /// A front door's Service.
@@ -189,10 +217,12 @@ pub enum ConfigError {
         error: io::Error,
     },
     /// The file is no configuration.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {field}{error}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
+        /// The field and a colon, if one was reached.
+        field: String,
         /// Where and what.
         error: Box<serde_saphyr::Error>,
     },
@@ -213,8 +243,11 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
-        let mut config: Self = serde_saphyr::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), error: Box::new(error) })?;
+        let mut config = Self::parse(&text).map_err(|(field, error)| ConfigError::Parse {
+            path: path.to_owned(),
+            field,
+            error,
+        })?;
         let field = |field: String, problem: &str| ConfigError::Field {
             path: path.to_owned(),
             field,
@@ -228,6 +261,11 @@ impl Config {
                 "rotation.settle".into(),
                 "5s at least: pods take up to a minute to see a changed Secret, and machines outside as long as whoever carries it there",
             ));
+        }
+        let analyzer = &config.analyzer;
+        let containers = [("container", &analyzer.container), ("sidecar", &analyzer.sidecar)];
+        if let Some((at, problem)) = pods::fault(&analyzer.pod, &containers, &stateful_set::VOLUMES) {
+            return Err(field(format!("analyzer.{at}"), &problem));
         }
         let mut places = Vec::new();
         let mut brokers = Vec::new();
@@ -244,6 +282,11 @@ impl Config {
                 ));
             }
             places.push(place);
+            let door = &placement.redirector;
+            let containers = [("container", &door.container)];
+            if let Some((below, problem)) = pods::fault(&door.pod, &containers, &redirector::VOLUMES) {
+                return Err(field(format!("{at}.redirector.{below}"), &problem));
+            }
             for (number, broker) in placement.brokers.iter_mut().enumerate() {
                 if broker.nodes.is_empty() {
                     return Err(field(format!("{at}.brokers[{number}].nodes"), "name one, as host:port"));
@@ -268,6 +311,18 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// With the field where it goes wrong.
+    fn parse(text: &str) -> Result<Self, (String, Box<serde_saphyr::Error>)> {
+        let mut field = String::new();
+        serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+            serde_path_to_error::deserialize(deserializer).map_err(|error| {
+                field = error.path().iter().next().map(|_| format!("{}: ", error.path())).unwrap_or_default();
+                error.into_inner()
+            })
+        })
+        .map_err(|error| (field, Box::new(error)))
     }
 
     /// The placement of a region and provider.
@@ -353,6 +408,27 @@ mod tests {
             ("namespace: k\nimage: i\nrotation: {settle: 1s}\n".to_owned(), "rotation.settle"),
             ("namespace: k\nimage: i\nimages: x\n".to_owned(), "images"),
             (
+                "namespace: k\nimage: i\nanalyzer: {pod: {tolerations: [{operater: Exists}]}}\n".to_owned(),
+                "[0].operater: there is no such field",
+            ),
+            (
+                "namespace: k\nimage: i\nanalyzer: {sidecar: {extraVolumeMounts: [{name: tls, mountPath: /x}]}}\n"
+                    .to_owned(),
+                "analyzer.sidecar.extraVolumeMounts[0].name",
+            ),
+            (
+                format!(
+                    "namespace: k\nimage: i\nplacements: [{{region: r, provider: p, brokers: [{BROKER}], redirector: {{container: {{resources: {{limit: {{}}}}}}}}}}]\n"
+                ),
+                "limit: there is no such field",
+            ),
+            (
+                format!(
+                    "namespace: k\nimage: i\nplacements: [{{region: r, provider: p, brokers: [{BROKER}], redirector: {{pod: {{extraVolumes: [{{name: keys}}]}}}}}}]\n"
+                ),
+                "placements[0].redirector.pod.extraVolumes[0].name",
+            ),
+            (
                 "namespace: k\nimage: i\nplacements: [{region: r, provider: p, brokers: []}]\n".to_owned(),
                 "placements[0].brokers",
             ),
@@ -366,5 +442,7 @@ mod tests {
             let error = read(&text).unwrap_err();
             assert!(error.contains("operator.yaml") && error.contains(field), "{error}");
         }
+        let deep = read("namespace: k\nimage: i\nanalyzer: {pod: {tolerations: [{operater: Exists}]}}\n");
+        assert!(deep.unwrap_err().contains("operator.yaml: analyzer.pod.tolerations: "));
     }
 }

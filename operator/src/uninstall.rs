@@ -2,25 +2,27 @@
 //!
 //! Customers, Topologies and Alerts stay, for they are their writers': an operator that is installed again brings everything back. What is on the brokers goes as
 //! if each Customer were deleted: its users, and its vhost with `deletionPolicy: Delete`. A paused Customer's is left alone. A broker that does not answer in time
-//! is given up, and told of: an uninstallation must end. With a Customer that is retained the authority is, too: its machines have certificates.
+//! is given up, and told of: an uninstallation must end. With a Customer that is retained the authority is, too: its machines have certificates. Without, what
+//! machines were told by it goes too: their Enrollments, and the tokens that let them ask.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     coordination::v1::Lease,
-    core::v1::{ConfigMap, Pod, Secret, Service},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
-use kinetic_api::resources::{Alert, Customer, Topology, customer::DeletionPolicy};
+use kinetic_api::resources::{Alert, Customer, Enrollment, Topology, customer::DeletionPolicy};
+use kinetic_enroll::cluster::directory::TOKEN;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
     core::NamespaceResourceScope,
     runtime::events::{Event, EventType},
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::{
@@ -164,6 +166,7 @@ async fn remove(context: &Context, patience: Duration) -> Result<Left, kube::Err
     }
     for namespace in context.namespaces() {
         delete::<StatefulSet>(context, namespace, &[]).await?;
+        delete::<PersistentVolumeClaim>(context, namespace, &[]).await?;
         delete::<NetworkPolicy>(context, namespace, &[]).await?;
         delete::<PodDisruptionBudget>(context, namespace, &[]).await?;
         delete::<ConfigMap>(context, namespace, &[]).await?;
@@ -173,6 +176,10 @@ async fn remove(context: &Context, patience: Duration) -> Result<Left, kube::Err
         release::<Customer>(context, namespace).await?;
     }
     delete::<Deployment>(context, own, &[]).await?;
+    if keep.is_empty() {
+        // When nobody takes requests in any more.
+        forget_machines(&customers, context).await?;
+    }
     delete::<Service>(context, own, &[]).await?;
     delete::<PodDisruptionBudget>(context, own, &[]).await?;
     delete::<ConfigMap>(context, own, &[]).await?;
@@ -319,6 +326,40 @@ where
         Ok(_) => tracing::info!(kind = %K::kind(&()), namespace, name, "deleted"),
         Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
         Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Deletes what enrolment left where resources are: an authority that is gone vouches for no machine, and lets none in by a token.
+async fn forget_machines(customers: &[Guarded<Customer>], context: &Context) -> Result<(), kube::Error> {
+    for namespace in context.namespaces() {
+        for enrollment in listed(&context.api::<Guarded<Enrollment>>(namespace)).await? {
+            let namespace = enrollment.namespace().unwrap_or_default();
+            delete_one::<Enrollment>(context, &namespace, &enrollment.name_any(), enrollment.uid()).await?;
+        }
+    }
+    for customer in customers {
+        let tokens = customer.annotations().keys().filter(|key| key.starts_with(TOKEN));
+        let annotations: Map<String, Value> = tokens.map(|key| (key.clone(), Value::Null)).collect();
+        if annotations.is_empty() {
+            continue;
+        }
+        let (namespace, name) = (customer.namespace().unwrap_or_default(), customer.name_any());
+        let patch = json!({"metadata": {"annotations": annotations}});
+        let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let api = context.api::<Customer>(Some(&namespace));
+        match api.patch_metadata(&name, &parameters, &Patch::Merge(&patch)).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            patched => {
+                patched?;
+                tracing::info!(
+                    namespace,
+                    name,
+                    tokens = annotations.len(),
+                    "its enrolment tokens are taken off"
+                );
+            }
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
-        core::v1::{ConfigMap, Secret, Service},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
     },
@@ -192,6 +192,7 @@ pub fn made<'a>(
         metadata::<StatefulSet>(context, namespace, true, watched, bells),
         metadata::<NetworkPolicy>(context, namespace, true, watched, bells),
         metadata::<PodDisruptionBudget>(context, namespace, true, watched, bells),
+        metadata::<PersistentVolumeClaim>(context, namespace, true, watched, bells),
     ];
     if context.config.issuer.is_some() {
         all.push(metadata::<Certificate>(context, namespace, true, watched, bells));

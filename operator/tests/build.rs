@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use k8s_openapi::ByteString;
-use kinetic_api::resources::{Customer, Topology};
+use k8s_openapi::{ByteString, api::apps::v1::StatefulSet};
+use kinetic_api::resources::{Customer, Topology, topology::Checkpoint};
 use kinetic_operator::{
     build::{
         alert_keys::{alert_keys, entry},
         api_keys::api_keys,
         certificate::certificate,
+        claim::claim,
         client_files::{self, ClientOf, client_files},
         config_map::{COMPONENT, config_map, name},
         disruption_budget::disruption_budget,
@@ -19,7 +20,7 @@ use kinetic_operator::{
         redirector,
         stateful_set::stateful_set,
     },
-    config::Config,
+    config::{Analyzer, Config, pods::ContainerSettings},
     leaf::{Pair, Wanted},
     reconcile::topology::{Referred, validate},
 };
@@ -64,6 +65,44 @@ spec:
   analyzer: {partitions: 2, resources: {limits: {memory: 1Gi}}}
 ";
 
+/// What the platform says of pods; each field another than it would be.
+const PODS: &str = "
+podLabels: {example.com/team: platform}
+podAnnotations: {example.com/note: pod}
+nodeSelector: {kubernetes.io/os: linux}
+tolerations: [{key: dedicated, operator: Exists, effect: NoExecute, tolerationSeconds: 60}]
+affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: disk, operator: Exists}]}}]}}
+topologySpreadConstraints:
+  - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}
+  - {maxSkew: 2, topologyKey: rack, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {example.com/team: platform}}}
+priorityClassName: high
+runtimeClassName: gvisor
+imagePullSecrets: [{name: pull}]
+podSecurityContext: {runAsGroup: null, fsGroup: 1000}
+extraVolumes: [{name: ca, configMap: {name: ca}}]
+";
+const CONTAINER: &str = "
+resources: {requests: {cpu: 1}, limits: {memory: 1Gi, ephemeral-storage: 2Gi}}
+securityContext: {readOnlyRootFilesystem: false, capabilities: {add: [NET_BIND_SERVICE]}}
+extraEnv: [{name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]
+extraVolumeMounts: [{name: ca, mountPath: /etc/ssl/own, readOnly: true}]
+";
+
+/// A configuration in which the platform has a say in everything.
+fn settled() -> Config {
+    let (pod, container) =
+        (|| serde_saphyr::from_str(PODS).unwrap(), || serde_saphyr::from_str(CONTAINER).unwrap());
+    let mut config = config();
+    config.placements[0].redirector.pod = pod();
+    config.placements[0].redirector.container = container();
+    config.analyzer = Analyzer {
+        pod: pod(),
+        container: container(),
+        sidecar: ContainerSettings { resources: None, ..container() },
+    };
+    config
+}
+
 fn config() -> Config {
     serde_saphyr::from_str(CONFIG).unwrap()
 }
@@ -77,8 +116,12 @@ fn topology() -> Topology {
 }
 
 fn validated() -> TopologyOf {
-    let referred = Referred { customer: Some(customer()), siblings: vec![topology()] };
-    validate(&topology(), &referred, &config()).unwrap().0
+    accepted(&topology(), &config())
+}
+
+fn accepted(topology: &Topology, config: &Config) -> TopologyOf {
+    let referred = Referred { customer: Some(customer()), siblings: vec![topology.clone()] };
+    validate(topology, &referred, config).unwrap().0
 }
 
 fn pair() -> Pair {
@@ -151,6 +194,54 @@ fn a_topologys_objects() {
     );
 }
 
+/// Of all that the platform may say of pods.
+#[test]
+fn pods_as_the_platform_wants_them() {
+    let config = settled();
+    let door = redirector::deployment(&config, &config.placements[0], "hash");
+    insta::assert_yaml_snapshot!("settled_redirector_deployment", door);
+    let mut frugal = topology();
+    frugal.spec.analyzer.resources = None;
+    insta::assert_yaml_snapshot!("settled_stateful_set", stateful_set(&accepted(&frugal, &config), 0));
+    // A Topology's own resources win, whole.
+    let set = stateful_set(&accepted(&topology(), &config), 0);
+    let resources = set.spec.unwrap().template.spec.unwrap().containers[0].resources.clone().unwrap();
+    assert_eq!((resources.requests, resources.limits.unwrap().len()), (None, 1));
+}
+
+/// Whatever labels the platform gives them, what selects pods finds them.
+#[test]
+fn selectors_find_their_pods() {
+    let config = settled();
+    let door = redirector::deployment(&config, &config.placements[0], "hash").spec.unwrap();
+    let set = stateful_set(&accepted(&topology(), &config), 1).spec.unwrap();
+    for (selector, template) in [(door.selector, door.template), (set.selector, set.template)] {
+        let labels = template.metadata.unwrap().labels.unwrap();
+        let wanted = selector.match_labels.unwrap();
+        assert!(wanted.len() >= 3 && wanted.iter().all(|(key, value)| labels.get(key) == Some(value)));
+        assert_eq!(labels["example.com/team"], "platform");
+    }
+}
+
+#[test]
+fn a_checkpoint_on_a_claim() {
+    let mut topology = topology();
+    let plain = stateful_set(&accepted(&topology, &config()), 1);
+    let files = config_map(&accepted(&topology, &config()));
+    let checkpoint =
+        Checkpoint { size: "10Gi".parse().unwrap(), storage_class_name: Some("fast".to_owned()) };
+    topology.spec.analyzer.checkpoint = Some(checkpoint.clone());
+    let of = accepted(&topology, &config());
+    insta::assert_yaml_snapshot!("topology_claim", claim(&of, &checkpoint, 1));
+    let set = stateful_set(&of, 1);
+    assert_eq!(set.spec.as_ref().unwrap().selector, plain.spec.as_ref().unwrap().selector);
+    let volume = |set: StatefulSet| set.spec.unwrap().template.spec.unwrap().volumes.unwrap()[2].clone();
+    let (with, without) = (volume(set), volume(plain));
+    assert_eq!(with.persistent_volume_claim.unwrap().claim_name, "web-analyzer-1");
+    assert!(with.empty_dir.is_none() && without.empty_dir.is_some());
+    assert_eq!(config_map(&of), files, "an analyzer need not know on what it keeps its checkpoint");
+}
+
 #[test]
 fn a_front_doors_objects() {
     let config = config();
@@ -172,7 +263,9 @@ fn an_analyzer_can_read_what_it_is_given() {
         std::fs::write(path, &files[path.file_name().unwrap().to_str().unwrap()]).unwrap();
     }
     let snapshot = kinetic_resources::load(&resources).unwrap();
-    assert_eq!(snapshot.topologies[0].resource.spec, topology().spec);
+    let mut spec = topology().spec;
+    spec.analyzer.resources = None;
+    assert_eq!(snapshot.topologies[0].resource.spec, spec);
     assert_eq!(snapshot.customers[0].plan.vhost, "us-west.aws.acme");
     assert!(snapshot.customers[0].resource.spec.contacts.is_empty(), "it need not know whom to write to");
 }

@@ -33,8 +33,7 @@ fn text(path: &Path) -> String {
 #[test]
 fn resources_of_a_cluster_are_managed() {
     if let Some(reason) = kubernetes::missing() {
-        eprintln!("skipped: {reason}");
-        return;
+        return kinetic_tests::skip(&reason);
     }
     let kubernetes = Kubernetes::start();
     let kubeconfig = text(&kubernetes.kubeconfig());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kinetic_api::resources::{Customer, Topology};
+use kinetic_api::resources::{Customer, Topology, topology::Analyzer};
 use serde_json::{Value, json};
 
 use super::{labels, pod::TopologyOf};
@@ -87,12 +87,15 @@ fn customer(customer: &Customer) -> Value {
     })
 }
 
+/// No more than what an analyzer does: where it runs and on what is no concern of its own.
 fn topology(topology: &Topology) -> Value {
+    let mut spec = topology.spec.clone();
+    spec.analyzer = Analyzer { partitions: spec.analyzer.partitions, ..Analyzer::default() };
     json!({
         "apiVersion": "kinetic.dev/v1alpha1",
         "kind": "Topology",
         "metadata": {"name": topology.metadata.name, "namespace": topology.metadata.namespace},
-        "spec": without_defaults(&topology.spec),
+        "spec": without_defaults(&spec),
     })
 }
 

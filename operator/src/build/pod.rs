@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::{api::resource::Quantity, util::intstr::IntO
 use kinetic_api::resources::{Customer, Topology};
 
 use super::labels::Owned;
+use crate::config;
 
 /// A Topology that was validated: all that its objects are built from.
 #[derive(Clone, Debug)]
@@ -38,8 +39,10 @@ pub struct TopologyOf {
     pub analyzer_image: String,
     /// Since when each analytic's findings are news, by name.
     pub active_since: BTreeMap<String, String>,
-    /// What the analyzer may use.
+    /// What the analyzer may use, if its Topology says so.
     pub resources: Option<ResourceRequirements>,
+    /// What the platform says of all analyzers.
+    pub settings: Box<config::Analyzer>,
 }
 
 /// The user of an analyzer's container. The sidecar has another: what one holds, the other cannot read.

@@ -4,8 +4,8 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
-            ConfigMap, ConfigMapVolumeSource, PodSpec, PodTemplateSpec, ResourceRequirements,
-            SecretVolumeSource, Service, ServicePort, ServiceSpec, Volume,
+            ConfigMap, ConfigMapVolumeSource, PodSpec, PodTemplateSpec, SecretVolumeSource, Service,
+            ServicePort, ServiceSpec, Volume,
         },
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
@@ -18,6 +18,7 @@ use super::{
     config_map::yaml,
     labels,
     pod::{TRUSTED_USER, container, mounted, needs, pod_security, port, probe},
+    settings::{furnish, settle},
 };
 use crate::{
     config::{AMQPS, Config, Placement},
@@ -32,6 +33,13 @@ const SERVICE_ACCOUNT: &str = "kinetic-redirector";
 const REGISTRY: u16 = 5680;
 /// Where it tells how it fares.
 pub const ADMIN: u16 = 8184;
+
+/// The volumes of its pods.
+pub const VOLUMES: [&str; 4] = [CONFIG, TLS, MASTER_KEY, API_KEYS];
+const CONFIG: &str = "config";
+const TLS: &str = "tls";
+const MASTER_KEY: &str = "master";
+const API_KEYS: &str = "keys";
 
 /// Every name that the front door is reached by.
 #[must_use]
@@ -120,8 +128,6 @@ pub fn service(config: &Config, placement: &Placement) -> Service {
 #[must_use]
 pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Deployment {
     let name = placement.redirector_name();
-    let resources: Option<ResourceRequirements> =
-        placement.redirector.resources.clone().and_then(|value| serde_json::from_value(value).ok());
     let mut redirector = container(
         "redirector",
         &config.image,
@@ -135,12 +141,13 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
     redirector.readiness_probe = Some(probe("/readyz", ADMIN, 5, 3));
     redirector.liveness_probe = Some(probe("/healthz", ADMIN, 10, 6));
     redirector.volume_mounts = Some(vec![
-        mounted("config", "/etc/kinetic/config"),
-        mounted("tls", "/etc/kinetic/tls"),
-        mounted("master", "/etc/kinetic/master"),
-        mounted("keys", "/etc/kinetic/keys"),
+        mounted(CONFIG, "/etc/kinetic/config"),
+        mounted(TLS, "/etc/kinetic/tls"),
+        mounted(MASTER_KEY, "/etc/kinetic/master"),
+        mounted(API_KEYS, "/etc/kinetic/keys"),
     ]);
-    redirector.resources = Some(resources.unwrap_or_else(|| needs("100m", "64Mi", "512Mi")));
+    redirector.resources = Some(needs("100m", "64Mi", "512Mi"));
+    furnish(&mut redirector, &placement.redirector.container);
 
     let volume = |name: &str| Volume { name: name.to_owned(), ..Volume::default() };
     let secret = |volume_name: &str, secret: &str| Volume {
@@ -166,19 +173,29 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
                     name: name.clone(),
                     ..ConfigMapVolumeSource::default()
                 }),
-                ..volume("config")
+                ..volume(CONFIG)
             },
-            secret("tls", &name),
-            secret("master", MASTER),
-            secret("keys", &api_keys::name(placement)),
+            secret(TLS, &name),
+            secret(MASTER_KEY, MASTER),
+            secret(API_KEYS, &api_keys::name(placement)),
         ]),
         ..PodSpec::default()
     };
+    let mut template = PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(labels::of(COMPONENT, &name)),
+            annotations: Some([("kinetic.dev/settings".to_owned(), settings.to_owned())].into()),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(pod),
+    };
+    let selector = labels::selector(COMPONENT, &name);
+    settle(&mut template, &placement.redirector.pod, &selector);
     Deployment {
         metadata: metadata(config, placement),
         spec: Some(DeploymentSpec {
             replicas: Some(placement.redirector.replicas),
-            selector: labels::selector(COMPONENT, &name),
+            selector,
             strategy: Some(DeploymentStrategy {
                 type_: Some("RollingUpdate".to_owned()),
                 rolling_update: Some(RollingUpdateDeployment {
@@ -186,14 +203,7 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
                     max_unavailable: Some(IntOrString::Int(0)),
                 }),
             }),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels::of(COMPONENT, &name)),
-                    annotations: Some([("kinetic.dev/settings".to_owned(), settings.to_owned())].into()),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod),
-            },
+            template,
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()

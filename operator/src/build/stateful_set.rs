@@ -4,8 +4,8 @@ use k8s_openapi::{
     api::{
         apps::v1::{StatefulSet, StatefulSetSpec},
         core::v1::{
-            ConfigMapVolumeSource, EmptyDirVolumeSource, PodSpec, PodTemplateSpec, SecretVolumeSource,
-            Volume, VolumeMount,
+            ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, PodSpec,
+            PodTemplateSpec, SecretVolumeSource, Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
@@ -15,12 +15,19 @@ use super::{
     config_map::{ANALYZER_ADMIN, COMPONENT, SIDECAR_ADMIN, name as config_name},
     labels,
     pod::{ANALYZER_USER, TRUSTED_USER, TopologyOf, container, mounted, needs, pod_security, port, probe},
+    settings::{furnish, settle},
 };
+
+/// The volumes of its pod.
+pub const VOLUMES: [&str; 3] = [CONFIG, TLS, DATA];
+const CONFIG: &str = "config";
+const TLS: &str = "tls";
+const DATA: &str = "data";
 
 /// The label that tells partitions apart.
 const PARTITION: &str = "kinetic.dev/partition";
 
-/// What a partition's StatefulSet and certificate are called.
+/// What a partition's StatefulSet, certificate and claim are called.
 #[must_use]
 pub fn name(topology: &str, partition: u8) -> String {
     format!("{topology}-analyzer-{partition}")
@@ -34,16 +41,21 @@ pub fn stateful_set(of: &TopologyOf, partition: u8) -> StatefulSet {
     selector.match_labels.get_or_insert_default().insert(PARTITION.to_owned(), partition.to_string());
     let mut pod_labels = labels::of(COMPONENT, &of.name);
     pod_labels.insert(PARTITION.to_owned(), partition.to_string());
+    let mut template = PodTemplateSpec {
+        metadata: Some(ObjectMeta { labels: Some(pod_labels), ..ObjectMeta::default() }),
+        spec: Some(pod(of, partition, &name)),
+    };
+    // Each is alone in its set: its like are the Topology's other partitions.
+    settle(&mut template, &of.settings.pod, &labels::selector(COMPONENT, &of.name));
     StatefulSet {
         metadata: labels::owned(name.clone(), COMPONENT, &of.name, &of.owner),
         spec: Some(StatefulSetSpec {
             replicas: Some(1),
+            // In order, a pod that never became ready (no such image, no node that fits) would outlive the edit that mends it.
+            pod_management_policy: Some("Parallel".to_owned()),
             service_name: Some(name.clone()),
             selector,
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(pod_labels), ..ObjectMeta::default() }),
-                spec: Some(pod(of, partition, &name)),
-            },
+            template,
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()
@@ -65,8 +77,9 @@ fn pod(of: &TopologyOf, partition: u8, name: &str) -> PodSpec {
     sidecar.startup_probe = Some(probe("/healthz", SIDECAR_ADMIN, 1, 60));
     sidecar.liveness_probe = Some(probe("/healthz", SIDECAR_ADMIN, 10, 3));
     sidecar.volume_mounts =
-        Some(vec![mounted("config", "/etc/kinetic/config"), mounted("tls", "/etc/kinetic/tls")]);
+        Some(vec![mounted(CONFIG, "/etc/kinetic/config"), mounted(TLS, "/etc/kinetic/tls")]);
     sidecar.resources = Some(needs("10m", "16Mi", "64Mi"));
+    furnish(&mut sidecar, &of.settings.sidecar);
 
     let share = partition.to_string();
     let mut analyzer = container(
@@ -80,14 +93,18 @@ fn pod(of: &TopologyOf, partition: u8, name: &str) -> PodSpec {
     analyzer.readiness_probe = Some(probe("/readyz", ANALYZER_ADMIN, 5, 3));
     analyzer.liveness_probe = Some(probe("/healthz", ANALYZER_ADMIN, 10, 6));
     analyzer.volume_mounts = Some(vec![
-        mounted("config", "/etc/kinetic/config"),
+        mounted(CONFIG, "/etc/kinetic/config"),
         VolumeMount {
-            name: "data".to_owned(),
+            name: DATA.to_owned(),
             mount_path: "/var/lib/kinetic".to_owned(),
             ..VolumeMount::default()
         },
     ]);
-    analyzer.resources = Some(of.resources.clone().unwrap_or_else(|| needs("50m", "64Mi", "512Mi")));
+    analyzer.resources = Some(needs("50m", "64Mi", "512Mi"));
+    furnish(&mut analyzer, &of.settings.container);
+    if let Some(own) = &of.resources {
+        analyzer.resources = Some(own.clone());
+    }
 
     let volume = |name: &str| Volume { name: name.to_owned(), ..Volume::default() };
     PodSpec {
@@ -104,7 +121,7 @@ fn pod(of: &TopologyOf, partition: u8, name: &str) -> PodSpec {
                     name: config_name(&of.name),
                     ..ConfigMapVolumeSource::default()
                 }),
-                ..volume("config")
+                ..volume(CONFIG)
             },
             Volume {
                 secret: Some(SecretVolumeSource {
@@ -112,14 +129,23 @@ fn pod(of: &TopologyOf, partition: u8, name: &str) -> PodSpec {
                     default_mode: Some(0o440),
                     ..SecretVolumeSource::default()
                 }),
-                ..volume("tls")
+                ..volume(TLS)
             },
-            Volume {
-                empty_dir: Some(EmptyDirVolumeSource {
-                    size_limit: Some(Quantity("1Gi".to_owned())),
-                    ..EmptyDirVolumeSource::default()
-                }),
-                ..volume("data")
+            match of.topology.spec.analyzer.checkpoint {
+                Some(_) => Volume {
+                    persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                        claim_name: name.to_owned(),
+                        ..PersistentVolumeClaimVolumeSource::default()
+                    }),
+                    ..volume(DATA)
+                },
+                None => Volume {
+                    empty_dir: Some(EmptyDirVolumeSource {
+                        size_limit: Some(Quantity("1Gi".to_owned())),
+                        ..EmptyDirVolumeSource::default()
+                    }),
+                    ..volume(DATA)
+                },
             },
         ]),
         ..PodSpec::default()

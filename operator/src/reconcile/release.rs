@@ -28,14 +28,19 @@ use crate::{
 /// The Secret of the certificate by which the alert service comes to the front doors.
 pub const ALERT_TLS: &str = "kinetic-alert-tls";
 
-/// Brings all of it to where it should be.
+/// Brings all of it to where it should be. A front door that is refused keeps nothing else waiting: the last failure is told when all has been tried.
 pub async fn reconcile(context: &Context) -> Result<(), Failure> {
+    let mut done = Ok(());
     for placement in &context.config.placements {
-        front_door(placement, context).await?;
+        if let Err(error) = front_door(placement, context).await {
+            tracing::warn!(name = placement.redirector_name(), %error, "a front door is not as it should be");
+            done = Err(error);
+        }
     }
     let metadata = unowned(ALERT_TLS.to_owned(), &context.config.namespace, "alert", ALERT_TLS);
     own_certificate(metadata, Wanted::new(Subject::Alert), context).await?;
-    keys(&listed::<Alert>(context).await?, context).await
+    keys(&listed::<Alert>(context).await?, context).await?;
+    done
 }
 
 /// All resources of a kind that can be read, sorted, so that equal lists lead to equal objects.

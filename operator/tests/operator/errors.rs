@@ -9,13 +9,20 @@ use std::{
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::site::{Site, core, path};
+use kinetic_operator::{context::Context, reconcile::release};
+
+use crate::{
+    api::Api,
+    site::{OWN, Site, broker, config, core, path},
+};
 
 /// All of it with one broker, whose start takes longer.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_told_and_gets_done_later() {
     a_topology_gets_there_whatever_is_refused_once().await;
     what_may_not_be_written_stops_the_object_and_no_longer_than_that().await;
+    without_its_claim_an_analyzer_is_made_all_the_same().await;
+    a_front_door_that_is_refused_keeps_nothing_else_waiting().await;
     somebody_elses_config_map_is_left_alone().await;
     a_finalizer_is_not_put_on_what_has_changed_meanwhile().await;
     a_customer_stays_until_its_broker_answers().await;
@@ -58,12 +65,54 @@ async fn what_may_not_be_written_stops_the_object_and_no_longer_than_that() {
         site.api.refuse(move |method, path| {
             (*method == Method::PATCH && path.contains(&format!("/{plural}/"))).then_some(403)
         });
-        let error = site.reconcile_topology("shops").await.unwrap().unwrap_err();
-        assert!(error.contains("refused by the test"), "{plural}: {error}");
+        let told = match site.reconcile_topology("shops").await.unwrap() {
+            Ok(()) => {
+                assert_eq!(site.ready("shops", "topologies"), "Refused", "{plural}");
+                let object = site.api.get(&path("shops", "topologies", "web")).unwrap();
+                object["status"]["conditions"][0]["message"].to_string()
+            }
+            // Without its certificate it is not looked at any further.
+            Err(error) => {
+                assert_eq!(plural, "secrets");
+                error
+            }
+        };
+        assert!(told.contains("refused by the test"), "{plural}: {told}");
         site.api.refuse_nothing();
         site.reconcile_topology("shops").await.unwrap().unwrap();
         assert_eq!(site.ready("shops", "topologies"), "Starting", "{plural}");
     }
+}
+
+async fn without_its_claim_an_analyzer_is_made_all_the_same() {
+    let site = ready("e-claim").await;
+    site.topology("shops", &json!({"analyzer": {"checkpoint": {}}}));
+    site.api.refuse(|method, path| {
+        (*method == Method::PATCH && path.contains("/persistentvolumeclaims/")).then_some(403)
+    });
+    site.reconcile_topology("shops").await.unwrap().unwrap();
+    assert_eq!(site.ready("shops", "topologies"), "ClaimRefused");
+    assert!(site.api.get("/apis/apps/v1/namespaces/shops/statefulsets/web-analyzer-0").is_some());
+    site.api.refuse_nothing();
+    site.reconcile_topology("shops").await.unwrap().unwrap();
+    assert_eq!(site.ready("shops", "topologies"), "Starting");
+}
+
+async fn a_front_door_that_is_refused_keeps_nothing_else_waiting() {
+    let (mut config, _folder) = config(&broker(), "e-doors");
+    let mut other = config.placements[0].clone();
+    other.region = "e-other".parse().unwrap();
+    config.placements.push(other);
+    let api = Api::new();
+    let context = Context::new(api.client(), config).unwrap();
+    let deployment =
+        |region: &str| format!("/apis/apps/v1/namespaces/{OWN}/deployments/kinetic-redirector-{region}-aws");
+    let refused = deployment("e-doors");
+    api.refuse(move |method, path| (*method == Method::PATCH && path == refused).then_some(422));
+    let error = release::reconcile(&context).await.unwrap_err().to_string();
+    assert!(error.contains("refused by the test"), "{error}");
+    assert!(api.get(&deployment("e-doors")).is_none() && api.get(&deployment("e-other")).is_some());
+    assert!(api.get(&core(OWN, "secrets", "kinetic-alert-tls")).is_some());
 }
 
 async fn somebody_elses_config_map_is_left_alone() {

@@ -14,6 +14,7 @@ mod foreign;
 mod invalid;
 mod issuer;
 mod orders;
+mod pods;
 mod process;
 mod rotation;
 mod rotation_cluster;

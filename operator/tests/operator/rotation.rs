@@ -89,7 +89,7 @@ async fn an_authority_is_replaced() {
     by_hand_in_its_own_time().await;
     by_itself_at_two_thirds_of_its_life().await;
     whoever_is_killed_when().await;
-    a_secret_that_is_not_brought_up_to_date_holds_it_up().await;
+    Box::pin(a_secret_that_is_not_brought_up_to_date_holds_it_up()).await;
 }
 
 async fn by_hand_in_its_own_time() {

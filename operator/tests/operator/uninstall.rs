@@ -34,13 +34,34 @@ async fn installed(region: &'static str, policy: &str) -> Site {
     );
     site.api.put(&core("shops", "secrets", "theirs"), json!({"metadata": {}, "data": {}}));
     site.customer("shops", &json!({"deletionPolicy": policy}));
-    site.topology("shops", &json!({}));
+    site.topology("shops", &json!({"analyzer": {"checkpoint": {}}}));
     site.reconcile_customer("shops").await.unwrap().unwrap();
     site.reconcile_topology("shops").await.unwrap().unwrap();
     kinetic_operator::reconcile::release::reconcile(&site.context).await.unwrap();
     assert!(site.api.get(&core("shops", "secrets", "acme-client-web")).is_some());
     site.api.writes();
     site
+}
+
+/// A machine that asked, with a token that its Customer keeps the hash of.
+fn enrolled(site: &Site) -> String {
+    let request = path("shops", "enrollments", "web-1");
+    let spec = json!({
+        "customer": "acme", "client": "web", "name": "web-1", "csr": "…", "address": "192.0.2.1",
+        "keyFingerprint": format!("sha256:{}", "0".repeat(64)), "requestedAt": "2026-11-22T00:00:00Z",
+    });
+    let issued = json!({"state": "Issued", "certificate": "…"});
+    let whole = json!({"apiVersion": "kinetic.dev/v1alpha1", "kind": "Enrollment", "metadata": {}, "spec": spec, "status": issued});
+    site.api.put(&request, whole);
+    let mut customer = site.api.get(&path("shops", "customers", "acme")).unwrap();
+    customer["metadata"]["annotations"]["token.enrollment.kinetic.dev/0123456789abcdef"] = json!("{}");
+    customer["metadata"]["annotations"]["example.com/theirs"] = json!("kept");
+    site.api.replace(&path("shops", "customers", "acme"), customer);
+    request
+}
+
+fn annotations(site: &Site) -> Value {
+    site.api.get(&path("shops", "customers", "acme")).unwrap()["metadata"]["annotations"].clone()
 }
 
 /// What there is, by path.
@@ -69,16 +90,22 @@ async fn nothing_is_removed_while_an_operator_is_left() {
 #[tokio::test]
 async fn nothing_is_left_but_what_others_wrote() {
     let site = installed("u-delete", "Delete").await;
+    enrolled(&site);
+    let claim = core("shops", "persistentvolumeclaims", "web-analyzer-0");
+    assert!(site.api.get(&claim).is_some());
+    site.api.put(&core("shops", "persistentvolumeclaims", "theirs"), json!({"metadata": {}, "spec": {}}));
     assert_eq!(go(&site, &broker(), Duration::from_secs(20)).await.unwrap(), Left::new());
     assert_eq!(
         there(&site),
         [
+            core("shops", "persistentvolumeclaims", "theirs"),
             core("shops", "secrets", "theirs"),
             deployment(),
             path("shops", "customers", "acme"),
             path("shops", "topologies", "web")
         ]
     );
+    assert_eq!(annotations(&site), json!({"example.com/theirs": "kept"}), "no token lets anybody in");
     assert_eq!(site.api.get(&deployment()).unwrap()["spec"]["replicas"], 0, "it would make everything again");
     assert_eq!(
         (finalizers(&site, "customers", "acme"), finalizers(&site, "topologies", "web")),
@@ -92,7 +119,7 @@ async fn nothing_is_left_but_what_others_wrote() {
 #[tokio::test]
 async fn who_is_retained_keeps_data_and_authority() {
     let site = installed("u-retain", "Retain").await;
-    let streams = site.broker("queues");
+    let (streams, request) = (site.broker("queues"), enrolled(&site));
     assert!(!streams.is_empty());
     assert_eq!(go(&site, &broker(), Duration::from_secs(20)).await.unwrap(), Left::new());
     assert_eq!(
@@ -103,9 +130,11 @@ async fn who_is_retained_keeps_data_and_authority() {
             core("shops", "secrets", "theirs"),
             deployment(),
             path("shops", "customers", "acme"),
+            request,
             path("shops", "topologies", "web"),
         ]
     );
+    assert_eq!(annotations(&site).as_object().unwrap().len(), 2, "who asked is known when it is back");
     assert_eq!(site.broker("queues"), streams, "its data stays");
     assert!(site.broker("users").is_empty(), "nobody comes in any more");
     assert_eq!(finalizers(&site, "customers", "acme"), json!([]));

@@ -133,7 +133,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { age: Duration::from_secs(86_400), size: Bytes::new(1 << 30) }
+        Self { age: Duration::from_secs(86_400), size: one_gibibyte() }
     }
 }
 
@@ -454,12 +454,37 @@ pub struct Analyzer {
     #[schemars(length(min = 1, max = 500), regex(pattern = r"^\S+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Keeps what an analyzer knows on a `PersistentVolumeClaim`; with its pod where absent. Without it an analyzer that starts reads its streams again, as far as
+    /// they are retained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Checkpoint>,
 }
 
 impl Default for Analyzer {
     fn default() -> Self {
-        Self { partitions: 1, resources: None, image: None }
+        Self { partitions: 1, resources: None, image: None, checkpoint: None }
     }
+}
+
+/// A `PersistentVolumeClaim` for each partition, called as its `StatefulSet`. It is deleted, with what is on it, when the partition or this field goes: what was
+/// there can be made again from the streams.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = ("quantity(self.size).compareTo(quantity('1Mi')) >= 0", "size must be at least 1Mi"))]
+#[x_kube(validation = ("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0", "size can only grow, as a claim's: take checkpoint out, and put it back when the claims are gone"))]
+#[x_kube(validation = ("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)", "storageClassName is immutable, as a claim's: take checkpoint out, and put it back when the claims are gone"))]
+#[serde(rename_all = "camelCase")]
+pub struct Checkpoint {
+    /// How large it is. It can grow, where the storage class allows that.
+    #[serde(default = "one_gibibyte")]
+    pub size: Bytes,
+    /// Of which storage class it is; of the cluster's default where absent.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_class_name: Option<String>,
+}
+
+const fn one_gibibyte() -> Bytes {
+    Bytes::new(1 << 30)
 }
 
 fn open_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

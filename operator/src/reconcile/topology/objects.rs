@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Secret};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{PersistentVolumeClaim, Secret},
+};
 use kinetic_api::resources::Topology;
 use kinetic_pki::Subject;
 use kube::{Api, ResourceExt};
@@ -11,6 +14,7 @@ use crate::{
     apply::{Applied, ApplyError, apply, prune},
     build::{
         certificate::Certificate,
+        claim::claim,
         config_map::{self, COMPONENT, config_map, fingerprint},
         disruption_budget::disruption_budget,
         labels::{Owned, owned, query},
@@ -30,20 +34,33 @@ const KIND: &str = "AnalyzersReady";
 /// What makes the kubelet look at a pod's mounted configuration at once, instead of within a minute.
 const SEEN: &str = "kinetic.dev/config";
 
-/// Applies all of them; a name that somebody else has taken is a verdict.
+/// Applies all of them; a name that somebody else has taken is a verdict, and what the API server does not let be.
 pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verdict, Failure> {
     match objects(of, context).await {
-        Ok(Some(awaited)) => Ok(Verdict::bad(KIND, "AwaitingIssuer", awaited)),
+        Ok(Some(trouble)) => Ok(trouble),
         Ok(None) => Ok(Verdict::good(KIND, "Running", format!("{} analyzer(s) are ready", of.partitions))),
         Err(Failure::Apply(error @ ApplyError::Taken { .. })) => {
             Ok(Verdict::bad(KIND, "NameTaken", error.to_string()))
+        }
+        Err(Failure::Apply(error)) if let Some(message) = refused(&error) => {
+            Ok(Verdict::bad(KIND, "Refused", message))
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// What is awaited, if anything.
-async fn objects(of: &TopologyOf, context: &Context) -> Result<Option<String>, Failure> {
+/// What the API server says of an object that it will not have, however often it is asked: it is against its rules, a quota, or a policy.
+fn refused(error: &ApplyError) -> Option<String> {
+    match error {
+        ApplyError::Api(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
+            Some(format!("the API server refuses: {}", status.message))
+        }
+        _ => None,
+    }
+}
+
+/// What is not as it should be, if anything.
+async fn objects(of: &TopologyOf, context: &Context) -> Result<Option<Verdict>, Failure> {
     let config = config_map(of);
     let changed = apply(context, &config).await? == Applied::Written;
     if context.to_be_told(&of.owner.reference.uid, changed) {
@@ -54,10 +71,16 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<Option<String>, F
     apply(context, &network_policy(of)).await?;
     let metadata = owned(config_map::name(&of.name), COMPONENT, &of.name, &of.owner);
     apply(context, &disruption_budget(metadata, COMPONENT, &of.name)).await?;
+    let checkpoint = of.topology.spec.analyzer.checkpoint.as_ref();
     let mut keep = BTreeSet::new();
-    let mut awaited = None;
+    let mut trouble = None;
     for partition in 0..of.partitions {
-        awaited = certificate(&of.topology, &of.owner, partition, context).await?.or(awaited);
+        if let Some(awaited) = certificate(&of.topology, &of.owner, partition, context).await? {
+            trouble = Some(Verdict::bad(KIND, "AwaitingIssuer", awaited));
+        }
+        if let Some(checkpoint) = checkpoint {
+            trouble = claimed(&claim(of, checkpoint, partition), context).await?.or(trouble);
+        }
         apply(context, &stateful_set(of, partition)).await?;
         keep.insert(stateful_set::name(&of.name, partition));
     }
@@ -66,7 +89,27 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<Option<String>, F
     if context.config.issuer.is_some() {
         prune::<Certificate>(context, &of.owner, COMPONENT, &of.name, &keep).await?;
     }
-    Ok(awaited)
+    // A claim goes when no pod uses it any more.
+    let claims = if checkpoint.is_some() { keep } else { BTreeSet::new() };
+    prune::<PersistentVolumeClaim>(context, &of.owner, COMPONENT, &of.name, &claims).await?;
+    Ok(trouble)
+}
+
+/// A claim that is refused (it cannot become what it should be, or there is a quota) keeps nothing from going on with what there is.
+async fn claimed(claim: &PersistentVolumeClaim, context: &Context) -> Result<Option<Verdict>, Failure> {
+    match apply(context, claim).await {
+        Ok(_) => Ok(None),
+        Err(error) => match refused(&error) {
+            Some(message) => {
+                let message = format!(
+                    "{message}: correct spec.analyzer.checkpoint; or delete the PersistentVolumeClaim {}, and it is made anew: its analyzer reads its streams again",
+                    claim.name_any()
+                );
+                Ok(Some(Verdict::bad(KIND, "ClaimRefused", message)))
+            }
+            None => Err(error.into()),
+        },
+    }
 }
 
 /// A partition's certificate; or what is awaited for it.

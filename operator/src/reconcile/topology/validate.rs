@@ -1,6 +1,5 @@
 //! A Topology and what it refers to, made one plain struct: pure.
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
 use kinetic_api::{
     plan::TopologyPlan,
     resources::{Customer, Topology},
@@ -11,7 +10,7 @@ use super::told;
 use crate::{
     build::{labels::Owned, pod::TopologyOf},
     condition::Verdict,
-    config::{Config, retained},
+    config::{Config, pods, retained},
 };
 
 /// What a Topology refers to.
@@ -68,17 +67,15 @@ pub fn validate(
     if let Some(message) = beyond_limits(topology, &plan, customer, &referred.siblings) {
         return bad("OverLimit", message);
     }
-    let resources =
-        match topology.spec.analyzer.resources.clone().map(serde_json::from_value::<ResourceRequirements>) {
-            None => None,
-            Some(Ok(resources)) => Some(resources),
-            Some(Err(error)) => {
-                return bad(
-                    "Invalid",
-                    format!("spec.analyzer.resources: {error}: write it as a container's resources"),
-                );
-            }
-        };
+    let resources = match topology.spec.analyzer.resources.clone().map(pods::resources).transpose() {
+        Ok(resources) => resources,
+        Err(error) => {
+            return bad(
+                "Invalid",
+                format!("spec.analyzer.resources: {error}: write it as a container's resources"),
+            );
+        }
+    };
     let Some(owner) = Owned::by(topology) else {
         return bad("Invalid", "it has no UID: it did not come from an API server".to_owned());
     };
@@ -100,6 +97,7 @@ pub fn validate(
             .map(|status| told::active_since(&status.analytics))
             .unwrap_or_default(),
         resources,
+        settings: Box::new(config.analyzer.clone()),
     };
     Ok((of, plan))
 }

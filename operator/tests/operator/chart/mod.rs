@@ -9,6 +9,11 @@ mod server;
 
 use std::fs;
 
+use kinetic_operator::{
+    build::{redirector::deployment, stateful_set::stateful_set},
+    config::Config,
+    reconcile::topology::{Referred, validate},
+};
 use kinetic_tests::helm::{chart, helm};
 use serde_json::{Value, json};
 
@@ -55,6 +60,37 @@ fn file(name: &str) -> String {
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What the operator runs by, as the chart writes it.
+fn operators(objects: &[Value]) -> Config {
+    let map = objects.iter().find(|object| object["data"]["operator.yaml"].is_string()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("operator.yaml");
+    fs::write(&path, text(map, "/data/operator.yaml")).unwrap();
+    Config::read(&path).unwrap()
+}
+
+/// The pods that the operator makes with it: of each front door, and of a Topology's analyzer.
+fn made(config: &Config) -> Vec<(String, Value)> {
+    let place = &config.placements[0];
+    let resource = |kind: &str, spec: Value| json!({"apiVersion": "kinetic.dev/v1alpha1", "kind": kind, "metadata": {"name": "acme", "namespace": "shops", "uid": "u"}, "spec": spec});
+    let customer = resource("Customer", json!({"region": place.region, "provider": place.provider}));
+    let topology =
+        resource("Topology", json!({"customer": "acme", "sources": [{"name": "pages", "type": "statsd"}]}));
+    let (customer, topology) =
+        (serde_json::from_value(customer).unwrap(), serde_json::from_value(topology).unwrap());
+    let referred = Referred { customer: Some(customer), siblings: Vec::new() };
+    let of = validate(&topology, &referred, config).unwrap().0;
+    let set = serde_json::to_value(stateful_set(&of, 0)).unwrap();
+    let doors = config
+        .placements
+        .iter()
+        .map(|place| serde_json::to_value(deployment(config, place, "hash")).unwrap());
+    doors
+        .chain([set])
+        .map(|object| (text(&object, "/metadata/name").to_owned(), object["spec"]["template"].clone()))
+        .collect()
 }
 
 /// Every pod that comes of them: what it comes of, and its own text.

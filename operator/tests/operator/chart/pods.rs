@@ -3,7 +3,7 @@
 use kinetic_tests::helm;
 use serde_json::{Value, json};
 
-use super::{VALUES, objects, pods};
+use super::{VALUES, made, objects, operators, pods};
 
 #[test]
 fn every_pod_is_restricted() {
@@ -11,9 +11,13 @@ fn every_pod_is_restricted() {
         return kinetic_tests::skip(reason);
     }
     for values in VALUES {
-        let pods = pods(&objects(values));
-        assert!(pods.len() >= 4, "operator, alert service, hook and test");
-        for (name, pod) in pods {
+        let objects = objects(values);
+        let (pods, made) = (pods(&objects), made(&operators(&objects)));
+        assert!(
+            pods.len() >= 4 && made.len() >= 2,
+            "operator, alert service, hook and test; front door and analyzer"
+        );
+        for (name, pod) in pods.into_iter().chain(made) {
             let faults = faults(&pod["spec"]);
             assert!(faults.is_empty(), "{values}: {name}: {faults:?}");
         }

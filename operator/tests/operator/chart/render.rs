@@ -1,12 +1,10 @@
 //! What comes of values.
 
-use std::fs;
-
-use kinetic_operator::config::Config;
+use kinetic_operator::config::{Config, Redirector, pods::ContainerSettings};
 use kinetic_tests::helm::{self, chart};
 use serde_json::{Value, json};
 
-use super::{VALUES, objects, parsed, rendered, template, text};
+use super::{VALUES, objects, operators, parsed, rendered, template, text};
 
 #[test]
 fn as_it_was() {
@@ -35,14 +33,7 @@ fn the_operator_can_read_its_configuration() {
     if let Some(reason) = helm::missing() {
         return kinetic_tests::skip(reason);
     }
-    let read = |name: &str| {
-        let all = objects(name);
-        let map = all.iter().find(|object| object["data"]["operator.yaml"].is_string()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("operator.yaml");
-        fs::write(&path, text(map, "/data/operator.yaml")).unwrap();
-        Config::read(&path).unwrap()
-    };
+    let read = |name: &str| operators(&objects(name));
     let trial = read("trial");
     assert_eq!(
         (trial.namespace.as_str(), trial.watch_namespaces.as_slice()),
@@ -61,16 +52,47 @@ fn the_operator_can_read_its_configuration() {
     assert_eq!(every.watch_namespaces, ["shops", "hosts"]);
     assert_eq!((every.trust_domain.as_str(), every.master_key_version), ("metrics.example", 2));
     assert_eq!(
-        every.issuer.map(|issuer| (issuer.name, issuer.kind)),
-        Some(("platform".into(), "Issuer".into()))
+        every.issuer.as_ref().map(|issuer| (issuer.name.as_str(), issuer.kind.as_str())),
+        Some(("platform", "Issuer"))
     );
     assert!(trial.issuer.is_none());
     assert_eq!(every.rotation.reissues_per_second, 5);
     assert!(every.image.starts_with("registry.example/kinetic@sha256:"));
     assert_eq!(every.placements[0].brokers[0].max_customers, 100);
     assert_eq!(every.placements[0].brokers[1].nodes, ["rabbit.kinetic-system.svc:5672"]);
-    assert_eq!(every.placements[0].redirector.replicas, 3);
-    assert_eq!(every.placements[1].redirector.replicas, 0);
+    doors_and_analyzers_are_as_the_values_say(&every);
+}
+
+/// A placement's own values lie over those of all, field by field.
+fn doors_and_analyzers_are_as_the_values_say(config: &Config) {
+    let [west, local] = [0, 1].map(|n| &config.placements[n].redirector);
+    assert_eq!((west.replicas, local.replicas), (3, 0));
+    let service = |door: &Redirector| {
+        (door.service.kind.clone().unwrap(), door.service.annotations["example.com/zone"].clone())
+    };
+    assert_eq!(service(west), ("LoadBalancer".to_owned(), "a".to_owned()));
+    assert_eq!(service(local), ("NodePort".to_owned(), "all".to_owned()));
+    assert_eq!(west.service.annotations["example.com/team"], "platform");
+    assert_eq!((west.pod.tolerations.len(), local.pod.tolerations.len()), (0, 1));
+    assert_eq!((west.pod.node_selector.len(), local.pod.node_selector.len()), (2, 1));
+    assert_eq!(west.pod.pod_annotations["example.com/note"], "west");
+    assert_eq!(west.pod.pod_annotations["example.com/other"], "pod");
+    let limits = |container: &ContainerSettings| {
+        let limits = container.resources.clone().unwrap().limits.unwrap();
+        ["memory", "cpu", "ephemeral-storage"].map(|of| limits.get(of).map(|amount| amount.0.clone()))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(limits(&west.container), [some("1Gi"), some("2"), some("3Gi")]);
+    assert_eq!(limits(&local.container), [some("2Gi"), None, some("3Gi")]);
+    assert_eq!(west.pod.image_pull_secrets[0].name, "pull");
+
+    let of = &config.analyzer;
+    assert_eq!(of.pod.image_pull_secrets[0].name, "tenants-pull");
+    assert_eq!(of.pod.tolerations[0].toleration_seconds, Some(3600));
+    assert_eq!(of.pod.runtime_class_name.as_deref(), Some("gvisor"));
+    assert_eq!(limits(&of.container), [some("2Gi"), None, some("3Gi")]);
+    assert_eq!(of.sidecar.extra_env[0].value.as_deref(), Some("info"));
+    assert_eq!(limits(&of.sidecar), [some("128Mi"), None, some("512Mi")]);
 }
 
 /// The front door that `helm test` asks.

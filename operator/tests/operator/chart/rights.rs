@@ -126,6 +126,41 @@ fn front_doors_and_alert_service_only_read_what_they_follow() {
     }
 }
 
+/// What is made where resources are can be looked after, and goes when the operator does. That the rights suffice for all else an API server says (`server.rs`).
+#[test]
+fn claims_and_enrollments_are_within_reach() {
+    if let Some(reason) = helm::missing() {
+        return kinetic_tests::skip(reason);
+    }
+    for (values, operator, scopes) in [
+        ("trial", "kinetic-operator", &[OWN][..]),
+        ("all-namespaces", "kinetic-operator", &["*"]),
+        ("everything", "control", &["hosts", "shops"]),
+    ] {
+        let all = rights(&objects(values));
+        let of = |who: &str, resource: &str| -> BTreeSet<(String, String)> {
+            let its = all[who].iter().filter(|(_, of, _)| of == resource);
+            its.map(|(scope, _, verb)| (scope.clone(), verb.clone())).collect()
+        };
+        for (who, resource, verbs) in [
+            (operator, "persistentvolumeclaims", &["get", "list", "watch", "create", "patch", "delete"][..]),
+            ("kinetic-uninstall", "persistentvolumeclaims", &["list", "delete"]),
+            ("kinetic-uninstall", "enrollments", &["list", "delete"]),
+        ] {
+            let each =
+                |scope: &&str| verbs.iter().map(|verb| ((*scope).to_owned(), (*verb).to_owned())).collect();
+            let wanted: BTreeSet<_> = scopes.iter().flat_map(|scope| -> Vec<_> { each(scope) }).collect();
+            assert_eq!(of(who, resource), wanted, "{values}: {who}: {resource}");
+        }
+        let whose: Vec<_> = all.keys().filter(|who| !of(who, "persistentvolumeclaims").is_empty()).collect();
+        assert_eq!(
+            whose,
+            BTreeSet::from([operator, "kinetic-uninstall"]).into_iter().collect::<Vec<_>>(),
+            "{values}"
+        );
+    }
+}
+
 #[test]
 fn cluster_wide_rights_are_for_whoever_asked_for_them() {
     if let Some(reason) = helm::missing() {

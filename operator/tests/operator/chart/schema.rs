@@ -112,7 +112,39 @@ fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         ("alert.persistence.whenDeleted", json!("Keep"), "/alert/persistence/whenDeleted"),
         ("alert.persistence.accessModes", json!([]), "/alert/persistence/accessModes"),
         ("alert.egressPorts", json!([70000]), "/alert/egressPorts/0"),
-        ("redirector.replicas", json!(2), "replicas"),
+        ("operator.podLabels", json!({"app.kubernetes.io/name": "x"}), "/operator/podLabels"),
+        ("operator.podAnnotations", json!({"kinetic.dev/config": "x"}), "/operator/podAnnotations"),
+        ("operator.runtimeClassName", json!("gVisor"), "/operator/runtimeClassName"),
+        ("redirector.replicas", json!(-1), "/redirector/replicas"),
+        ("redirector.replica", json!(2), "replica"),
+        ("redirector.service", json!({"type": "Public"}), "/redirector/service/type"),
+        (
+            "redirector.resources",
+            json!({"limits": {"ephemeral-storage": "much"}}),
+            "limits/ephemeral-storage",
+        ),
+        ("redirector.podLabels", json!({"app.kubernetes.io/component": "x"}), "/redirector/podLabels"),
+        (
+            "placements",
+            placement(json!({"redirector": {"tolerations": [{"operater": "Exists"}]}})),
+            "/placements/0/redirector/tolerations/0",
+        ),
+        (
+            "placements",
+            placement(json!({"redirector": {"podLabels": {"kinetic.dev/x": "y"}}})),
+            "/placements/0/redirector/podLabels",
+        ),
+        ("placements", placement(json!({"redirector": {"serviceAccount": {}}})), "serviceAccount"),
+        ("analyzer.replicas", json!(2), "replicas"),
+        ("analyzer.image", json!("x"), "image"),
+        ("analyzer.imagePullSecrets", json!(["pull"]), "/analyzer/imagePullSecrets/0"),
+        ("analyzer.podSecurityContext", json!({"runAsUser": 0}), "/analyzer/podSecurityContext/runAsUser"),
+        (
+            "analyzer.sidecar.securityContext",
+            json!({"allowPrivilegeEscalation": true}),
+            "/analyzer/sidecar/securityContext/allowPrivilegeEscalation",
+        ),
+        ("analyzer.sidecar.extraVolumes", json!([]), "extraVolumes"),
         ("rabbitmq.plugins", json!(["rabbitmq_stream"]), "/rabbitmq/plugins"),
         ("rabbitmq.auth.password", json!("a b"), "/rabbitmq/auth/password"),
         ("rabbitmq.memoryHighWatermark", json!("half"), "/rabbitmq/memoryHighWatermark"),
@@ -174,10 +206,13 @@ fn compare(root: &Value, schema: &Value, values: &Value, path: &str, unknown: &m
 }
 
 /// Known, and in no default.
-const OPTIONAL: [&str; 14] = [
+const OPTIONAL: [&str; 17] = [
     "/global",
     "/operator/resources/claims",
     "/alert/resources/claims",
+    "/redirector/resources/claims",
+    "/analyzer/resources/claims",
+    "/analyzer/sidecar/resources/claims",
     "/rabbitmq/resources/claims",
     "/uninstall/resources/claims",
     "/rabbitmq/placement/host",

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
-    core::v1::{ConfigMap, Pod, Secret, Service},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
-use kinetic_api::resources::{Customer, Topology, definitions};
+use kinetic_api::resources::{Customer, Enrollment, Topology, definitions};
 use kinetic_operator::{
     metrics::Metrics,
     run::Operator,
@@ -30,7 +30,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{VALUES, objects, pods, text};
+use super::{VALUES, made, objects, operators, pods, text};
 use crate::site::{OWN, broker, config};
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -121,10 +121,13 @@ impl Cluster {
     async fn pods_are_admitted(&self, values: &str) {
         let api = Api::<Pod>::namespaced(self.client.clone(), OWN);
         let dry = PostParams { dry_run: true, ..PostParams::default() };
-        for (name, template) in pods(&objects(values)) {
+        let objects = objects(values);
+        for (name, template) in pods(&objects).into_iter().chain(made(&operators(&objects))) {
             let mut pod = json!({"metadata": {"name": "tried"}, "spec": template["spec"]});
-            // Its class is the cluster's.
-            pod["spec"].as_object_mut().unwrap().remove("priorityClassName");
+            // Its classes are the cluster's.
+            for class in ["priorityClassName", "runtimeClassName"] {
+                pod["spec"].as_object_mut().unwrap().remove(class);
+            }
             let admitted = api.create(&dry, &serde_json::from_value(pod.clone()).unwrap()).await;
             assert!(admitted.is_ok(), "{values}: {name}: {}", admitted.unwrap_err());
             pod["spec"]["hostNetwork"] = json!(true);
@@ -201,7 +204,10 @@ impl Cluster {
             (
                 "Topology",
                 "web",
-                json!({"customer": "acme", "sources": [{"name": "pages", "type": "statsd", "profiles": ["web"]}]}),
+                json!({
+                    "customer": "acme", "sources": [{"name": "pages", "type": "statsd", "profiles": ["web"]}],
+                    "analyzer": {"checkpoint": {"size": "2Gi"}},
+                }),
             ),
             (
                 "Alert",
@@ -213,12 +219,18 @@ impl Cluster {
             let object = json!({"apiVersion": "kinetic.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
             self.apply(&object).await.unwrap();
         }
+        let request = json!({"apiVersion": "kinetic.dev/v1alpha1", "kind": "Enrollment", "metadata": {"name": "web-1", "namespace": "shops"},
+            "spec": {"customer": "acme", "client": "web", "name": "web-1", "csr": "none", "address": "192.0.2.1",
+                "keyFingerprint": format!("sha256:{}", "0".repeat(64)), "requestedAt": "2026-11-22T00:00:00Z"}});
+        self.apply(&request).await.unwrap();
         let (config, _folder) = site();
         let once = Operator::new(self.as_account(operator).await, config, "once".into(), Metrics::default())
             .unwrap();
         Box::pin(once.once(CancellationToken::new()))
             .await
             .unwrap_or_else(|error| panic!("{values}: {error}"));
+        let claims = Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), "shops");
+        assert!(claims.get_opt("web-analyzer-0").await.unwrap().is_some(), "{values}");
         let secrets = Api::<Secret>::namespaced(self.client.clone(), "shops");
         assert!(secrets.get_opt("acme-client-web").await.unwrap().is_some(), "{values}");
         assert!(RabbitMq::shared().http("GET", "/api/vhosts", "").contains(region));
@@ -229,6 +241,8 @@ impl Cluster {
         assert_eq!(left.unwrap_or_else(|error| panic!("{values}: {error}")), Left::new());
         assert!(!RabbitMq::shared().http("GET", "/api/vhosts", "").contains(region));
         assert_eq!(self.made().await, Vec::<String>::new(), "{values}");
+        let asked = Api::<Enrollment>::all(self.client.clone()).list(&ListParams::default()).await.unwrap();
+        assert!(asked.items.is_empty(), "{values}: the authority is gone, and what it vouched for");
         let deployment =
             Api::<Deployment>::namespaced(self.client.clone(), OWN).get("kinetic-operator").await.unwrap();
         assert_eq!(deployment.spec.unwrap().replicas, Some(0));
@@ -250,10 +264,21 @@ impl Cluster {
         macro_rules! list {
             ($($kind:ty),*) => {$(
                 let listed = Api::<$kind>::all(self.client.clone()).list_metadata(&ours).await.unwrap();
-                names.extend(listed.iter().map(|object| format!("{} {}", stringify!($kind), object.name_any())));
+                // Nobody is here who would let a claim go that no pod uses.
+                let stays = listed.iter().filter(|object| object.metadata.deletion_timestamp.is_none());
+                names.extend(stays.map(|object| format!("{} {}", stringify!($kind), object.name_any())));
             )*};
         }
-        list!(Secret, ConfigMap, Service, Deployment, StatefulSet, NetworkPolicy, PodDisruptionBudget);
+        list!(
+            Secret,
+            ConfigMap,
+            Service,
+            Deployment,
+            StatefulSet,
+            NetworkPolicy,
+            PodDisruptionBudget,
+            PersistentVolumeClaim
+        );
         names
     }
 }
