@@ -154,6 +154,7 @@ async fn a_checkpoint_has_a_claim_for_as_long_as_it_is_asked_for(cluster: &Clust
     reason::<Topology>(cluster, "web", "ClaimRefused").await;
     let message = message(cluster).await;
     assert!(message.contains("web-analyzer-") && message.contains("spec.analyzer.checkpoint"), "{message}");
+    assert!(!message.contains('\n'), "{message}");
     for name in ["web-analyzer-0", "web-analyzer-1"] {
         claims.delete(name, &kube::api::DeleteParams::default()).await.unwrap();
         let_go(&claims, name).await;

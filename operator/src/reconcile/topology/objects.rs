@@ -53,7 +53,8 @@ pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verd
 fn refused(error: &ApplyError) -> Option<String> {
     match error {
         ApplyError::Api(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
-            Some(format!("the API server refuses: {}", status.message))
+            // Below the first line there may be a comparison of both objects.
+            Some(format!("the API server refuses: {}", status.message.lines().next().unwrap_or_default()))
         }
         _ => None,
     }
