@@ -1,4 +1,6 @@
-//! `GET /api/v1/analyzers` and `GET /api/v1/alerts` on the admin address: how they fare, for the operator and for people.
+//! `GET /api/v1/analyzers`, `GET /api/v1/alerts`, `GET /api/v1/clients` on the admin address: how they fare, for the operator and for people.
+
+use std::sync::Arc;
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use jiff::Timestamp;
@@ -8,8 +10,9 @@ use kinetic_analyzer::{
     service::{SourceStatus, Status},
 };
 use kinetic_api::fitness::{
-    Alerts, AnalyticFitness, AnalyzerFitness, Analyzers, SourceCondition, SourceFitness,
+    Alerts, AnalyticFitness, AnalyzerFitness, Analyzers, Clients, SourceCondition, SourceFitness,
 };
+use kinetic_redirector::door::Door;
 
 use crate::{run::supervisor::AnalyzerKey, series::Desks};
 
@@ -31,6 +34,12 @@ pub(crate) fn alerts(history: History) -> Router {
         Err(error) => Err((StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))),
     };
     Router::new().route("/api/v1/alerts", get(told)).with_state(history)
+}
+
+/// The clients that are connected to this process's front door.
+pub(crate) fn clients(door: Arc<Door>) -> Router {
+    let told = async |State(door): State<Arc<Door>>| Json(Clients { customers: door.clients() });
+    Router::new().route("/api/v1/clients", get(told)).with_state(door)
 }
 
 fn analyzer(key: &AnalyzerKey, partition: Partition, status: &Status) -> AnalyzerFitness {

@@ -1,13 +1,14 @@
-//! How analyzers and the alert service fare: their pods are asked, now and then. Who does not answer is no failure: what was known stays for a while.
+//! How analyzers, the alert service and front doors fare: their pods are asked, now and then. Who does not answer is no failure: what was known stays for a while.
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use k8s_openapi::api::core::v1::Pod;
-use kinetic_api::fitness::{Alerts, Analyzers};
+use kinetic_api::fitness::{Alerts, Analyzers, Clients};
 use kube::{Api, Client, ResourceExt, api::ListParams};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -23,6 +24,8 @@ const BELIEVED: Duration = Duration::from_mins(2);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Where the alert service is asked.
 const ALERT_ADMIN: u16 = 8183;
+/// No answer is longer: whoever writes on is not listened to, as an analyzer may be anybody's program.
+const LONGEST: usize = 4 << 20;
 
 /// What was heard last, by whom it was told.
 #[derive(Debug)]
@@ -39,6 +42,17 @@ struct Heard {
     address: Option<String>,
     /// When it answered last, and what.
     answer: Option<(Instant, String)>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum Unheard {
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    #[error("the answer is longer than {LONGEST} bytes")]
+    Endless,
+    #[error("the answer cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
 }
 
 impl Asked {
@@ -67,6 +81,16 @@ impl Asked {
             pods.items.into_iter().filter(running).min_by_key(ResourceExt::name_any)?.status?.pod_ip
         };
         self.ask("the alert service", (find, EVERY), ALERT_ADMIN, "/api/v1/alerts").await
+    }
+
+    /// Who is connected to the front door at this admin address. Whoever asks sees to it that this is not too often.
+    pub async fn clients(&self, at: SocketAddr) -> Option<Clients> {
+        let told = async || {
+            let text = self.get(&at.ip().to_string(), at.port(), "/api/v1/clients").await?;
+            Ok::<_, Unheard>(serde_json::from_str(&text)?)
+        };
+        let unheard = |error: &Unheard| tracing::debug!(%at, %error, "a front door does not answer");
+        told().await.inspect_err(unheard).ok()
     }
 
     async fn ask<T: DeserializeOwned + Serialize>(
@@ -99,10 +123,18 @@ impl Asked {
         serde_json::from_str(&text).ok()
     }
 
-    async fn get(&self, address: &str, port: u16, path: &str) -> Result<String, reqwest::Error> {
+    async fn get(&self, address: &str, port: u16, path: &str) -> Result<String, Unheard> {
         let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
         let request = self.http.get(format!("http://{host}:{port}{path}")).timeout(PATIENCE);
-        request.send().await?.error_for_status()?.text().await
+        let mut answer = request.send().await?.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            if body.len() + chunk.len() > LONGEST {
+                return Err(Unheard::Endless);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     fn heard(&self) -> std::sync::MutexGuard<'_, HashMap<String, Heard>> {

@@ -24,6 +24,7 @@ use crate::{
     http,
     known::Known,
     leaf::LeafError,
+    presence::Presence,
     resources::Resources,
     vault::{Vault, VaultError},
 };
@@ -46,6 +47,8 @@ pub struct Context {
     pub known: Arc<Known>,
     /// How analyzers and Alerts fare.
     pub asked: Asked,
+    /// Which clients are connected.
+    pub presence: Presence,
     /// Events, for people.
     pub recorder: Recorder,
     /// The keys that Alerts name may have changed.
@@ -129,6 +132,7 @@ impl Context {
             ),
             known,
             asked: Asked::new(http),
+            presence: Presence::default(),
             recorder: Recorder::new(client.clone(), reporter),
             client,
             reissues: Pace::new(config.rotation.reissues_per_second),

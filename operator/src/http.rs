@@ -73,6 +73,8 @@ pub fn plain() -> Result<reqwest::Client, HttpError> {
 fn client(config: &ClientConfig) -> Result<reqwest::Client, HttpError> {
     reqwest::Client::builder()
         .timeout(TIMEOUT)
+        // Whoever answers does not choose whom the operator asks next.
+        .redirect(reqwest::redirect::Policy::none())
         .tls_backend_preconfigured(config.clone())
         .build()
         .map_err(|error| HttpError::Tls(error.to_string()))

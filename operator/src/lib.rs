@@ -19,6 +19,7 @@ pub mod known;
 pub mod leaf;
 pub mod lease;
 pub mod metrics;
+pub mod presence;
 pub mod reconcile;
 pub mod resources;
 pub mod run;

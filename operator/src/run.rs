@@ -19,6 +19,7 @@ use crate::{
     enrollment,
     lease::Elector,
     metrics::Metrics,
+    presence,
     reconcile::{AGAIN, alert, customer, release, rotation, topology},
     resources::{Guarded, Watched},
     watch::{self, bells, heard},
@@ -182,6 +183,7 @@ async fn work(context: &Arc<Context>, metrics: &Metrics, stop: &CancellationToke
     context.resources.watch(all);
     running.push(front_doors(context, metrics, stop).boxed());
     running.push(authority(context, metrics, stop).boxed());
+    running.push(presence::run(context, stop).boxed());
     // Whoever else issues, issues for no machine.
     if context.config.issuer.is_none() {
         running.push(enrollment::run(context, &metrics.signer, stop).boxed());

@@ -110,7 +110,9 @@ async fn prepare(broker: &RabbitMq, vhost: &str) {
     bus.declare(&needs::customer()).await.unwrap();
     bus.close().await;
     let admin = Admin::new(&broker.admin_url()).unwrap();
-    admin.create_user(vhost, &Role::Alert, &Role::Alert.password(MASTER_KEY, vhost, 1)).await.unwrap();
+    for role in [Role::Alert, Role::Client { client: "web".to_owned(), profile: "web".to_owned() }] {
+        admin.create_user(vhost, &role, &role.password(MASTER_KEY, vhost, 1)).await.unwrap();
+    }
 }
 
 fn issue(folder: &Path, whom: &[&str]) -> String {
@@ -218,6 +220,30 @@ async fn front_door_and_alert_service_follow_an_api_server() {
         publish(&broker, 50);
         !smtp.received().is_empty()
     });
+
+    // Which classes of clients are connected is told without a certificate, and no more.
+    let clients = || get(ports.door, "/api/v1/clients").unwrap_or_default().1;
+    assert_eq!(clients(), r#"{"customers":{}}"#);
+    issue(folder.path(), &["client", "--customer", "shop", "--client", "web"]);
+    let mut sidecar = Command::new(binary());
+    sidecar.args([
+        "sidecar",
+        "--upstream",
+        &format!("localhost:{}", ports.amqps),
+        "--vhost",
+        "test.local.shop",
+    ]);
+    sidecar.args(["--statsd", &format!("127.0.0.1:{}", free_port()), "--amqp", "off"]);
+    for (flag, file) in
+        [("--cert", "issued/shop.web.crt"), ("--key", "issued/shop.web.key"), ("--ca", "trust.crt")]
+    {
+        sidecar.arg(flag).arg(path("pki").join(file));
+    }
+    let sidecar = Kinetic::spawn(&mut sidecar);
+    eventually("the client to be told of", || clients() == r#"{"customers":{"shop":["web"]}}"#);
+    let (status, said) = sidecar.interrupt();
+    assert!(status.success(), "{status}\n{said}");
+    eventually("it not to be told of any more", || clients() == r#"{"customers":{}}"#);
 
     // A second customer; the certificate is another, and the front door goes and comes back.
     let mut later = objects[0].clone();

@@ -1,28 +1,25 @@
 //! Enrolment in a cluster: which one.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use kinetic_enroll::ClusterStore;
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
 use tokio::time::timeout;
+
+use crate::manage::place::{Cluster, ClusterArgs, NamespaceArgs};
 
 /// Whoever may list and watch is answered long before.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Which cluster, and where in it.
+/// Which cluster, and where in it. A folder is what is meant where none of this is given: KUBECONFIG alone says nothing, as it is set for other work.
 #[derive(Clone, Debug, Default, Args)]
-pub(super) struct ClusterArgs {
-    /// A cluster, by its kubeconfig: its Enrollments, and the tokens of its Customers.
-    #[arg(long, value_name = "FILE")]
-    pub(super) kubeconfig: Option<PathBuf>,
-    /// The namespace of the Customers.  [default: the kubeconfig's]
-    #[arg(long, short, value_name = "NAME", requires = "kubeconfig")]
-    namespace: Option<String>,
+pub(super) struct InCluster {
+    #[command(flatten)]
+    namespace: NamespaceArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// A namespace of a cluster.
@@ -46,15 +43,14 @@ impl Namespace {
     }
 }
 
-impl ClusterArgs {
+impl InCluster {
     /// None where no cluster is meant.
     pub(super) async fn open(&self) -> anyhow::Result<Option<Namespace>> {
-        let Some(path) = &self.kubeconfig else { return Ok(None) };
-        let at = || format!("--kubeconfig {}", path.display());
-        let read = Kubeconfig::read_from(path).with_context(at)?;
-        let config =
-            Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.with_context(at)?;
-        let name = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        Ok(Some(Namespace { client: Client::try_from(config).with_context(at)?, name }))
+        let wanted = self.namespace.namespace.as_ref();
+        if wanted.is_none() && !self.cluster.names_one() {
+            return Ok(None);
+        }
+        let Cluster { client, namespace, .. } = self.cluster.open().await?;
+        Ok(Some(Namespace { client, name: wanted.cloned().unwrap_or(namespace) }))
     }
 }

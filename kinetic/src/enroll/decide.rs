@@ -22,17 +22,17 @@ use url::Url;
 
 use super::{
     client::Server,
-    cluster::{ClusterArgs, Namespace},
+    cluster::{InCluster, Namespace},
 };
 
 /// Where the requests lie.
 #[derive(Debug, Args)]
 struct PlaceArgs {
-    /// The data folder of a `kinetic run` on this machine.
-    #[arg(long, alias = "data", value_name = "DIR", conflicts_with_all = ["server", "kubeconfig"])]
+    /// The data folder of a `kinetic run` on this machine; it is meant where nothing names a server or a cluster.  [default: KINETIC_DATA, or kinetic-data]
+    #[arg(long, alias = "data", value_name = "DIR", conflicts_with_all = ["server", "kubeconfig", "context", "namespace"])]
     dir: Option<PathBuf>,
     /// A server that takes requests and signs, such as `https://kinetic.example:8443`: needs --cert, --key and --ca.
-    #[arg(long, value_name = "URL", requires_all = ["cert", "key", "ca"], conflicts_with = "kubeconfig")]
+    #[arg(long, value_name = "URL", requires_all = ["cert", "key", "ca"], conflicts_with_all = ["kubeconfig", "context", "namespace"])]
     server: Option<Url>,
     /// A certificate of the customer's control (…/control/NAME), of the operator or the console.
     #[arg(long, value_name = "FILE", requires = "server")]
@@ -44,7 +44,7 @@ struct PlaceArgs {
     #[arg(long, value_name = "FILE", requires = "server")]
     ca: Option<PathBuf>,
     #[command(flatten)]
-    cluster: ClusterArgs,
+    cluster: InCluster,
 }
 
 /// What machines ask for, newest last.
@@ -129,7 +129,7 @@ impl PlaceArgs {
         let Some(dir) = dir.or_else(|| Some(PathBuf::from("kinetic-data")).filter(|dir| has_enrolments(dir)))
         else {
             bail!(
-                "where are the enrolments? Give --dir DIR, the data folder of `kinetic run`, --server URL, or --kubeconfig FILE"
+                "where are the enrolments? Give --dir DIR, the data folder of `kinetic run`, --server URL, or a cluster by --namespace or --kubeconfig"
             );
         };
         if !has_enrolments(&dir) {

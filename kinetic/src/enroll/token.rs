@@ -94,11 +94,11 @@ async fn create(CreateArgs { customer, ttl, place }: &CreateArgs) -> anyhow::Res
     println!("{}", token.reveal());
     eprintln!(
         "token {} for {customer}, until {}; it is not shown again. On the machine:\n  \
-         KINETIC_ENROLL_TOKEN=ket_… kinetic enroll --server https://HOST:PORT --customer {customer} --client CLIENT --name \"$(hostname -f)\" \\\n    \
-         {} --dir /etc/kinetic --wait",
+         KINETIC_ENROLL_TOKEN=ket_… kinetic enroll {} \\\n    \
+         --customer {customer} --client CLIENT --name \"$(hostname -f)\" --dir /etc/kinetic --wait",
         record.id,
         record.expires_at,
-        place.pin()
+        place.server(customer).await
     );
     Ok(ExitCode::SUCCESS)
 }

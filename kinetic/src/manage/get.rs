@@ -5,12 +5,12 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use kinetic_resources::{Kind, ResourceId, cluster::store};
+use kinetic_resources::{ResourceId, cluster::store};
 use serde_json::{Value as Json, json};
 
 use super::{
     columns::{columns, table},
-    kind::{Kinds, definition},
+    kind::{Kinds, Shown, definition},
     place::{ClusterArgs, NamespaceArgs},
     print, tell,
 };
@@ -21,7 +21,7 @@ use super::{
     after_help = "Examples:\n  kinetic get customers -A\n  kinetic get topology web -n shops -o yaml\n  kinetic get all -f examples/web-shop"
 )]
 pub(crate) struct GetArgs {
-    /// customers, topologies, alerts (also in the singular, or kcust, ktopo, kalert), or all.
+    /// customers, topologies, alerts (also in the singular, or kcust, ktopo, kalert), all of these, or, of a cluster, enrollments.
     #[arg(value_name = "KIND")]
     kinds: Kinds,
     /// One of them.
@@ -89,7 +89,7 @@ fn within(args: &GetArgs) -> String {
     }
 }
 
-type Found = Vec<(Kind, Vec<Json>)>;
+type Found = Vec<(Shown, Vec<Json>)>;
 
 /// What is asked for; none where a folder is broken, which has been told.
 async fn find(args: &GetArgs) -> anyhow::Result<Option<Found>> {
@@ -107,7 +107,12 @@ async fn find(args: &GetArgs) -> anyhow::Result<Option<Found>> {
                 && args.namespace.namespace.as_ref().is_none_or(|namespace| *namespace == id.namespace)
         };
         for kind in &args.kinds.0 {
-            let ids = snapshot.ids().filter(|id| id.kind == *kind && wanted(id));
+            let Shown::Resource(of) = kind else {
+                bail!(
+                    "a folder of resources has no Enrollments: `kinetic enrollments --dir DIR` lists those of a `kinetic run`"
+                );
+            };
+            let ids = snapshot.ids().filter(|id| id.kind == *of && wanted(id));
             found.push((*kind, ids.filter_map(|id| snapshot.json(id)).collect()));
         }
         return Ok(Some(found));
@@ -122,18 +127,18 @@ async fn find(args: &GetArgs) -> anyhow::Result<Option<Found>> {
     };
     for kind in &args.kinds.0 {
         let resources = if let Some(name) = &args.name {
-            let id = ResourceId { kind: *kind, namespace: namespace.clone(), name: name.clone() };
-            store::get(&cluster.client, &id).await.with_context(asking)?.into_iter().collect()
+            let found = store::get(&cluster.client, kind.as_str(), namespace, name).await;
+            found.with_context(asking)?.into_iter().collect()
         } else {
             let namespace = Some(namespace.as_str()).filter(|_| !args.all_namespaces);
-            store::list(&cluster.client, *kind, namespace).await.with_context(asking)?
+            store::list(&cluster.client, kind.as_str(), namespace).await.with_context(asking)?
         };
         found.push((*kind, resources));
     }
     Ok(Some(found))
 }
 
-fn rows(kind: Kind, resources: &[Json], args: &GetArgs, now: Timestamp) -> Vec<Vec<String>> {
+fn rows(kind: Shown, resources: &[Json], args: &GetArgs, now: Timestamp) -> Vec<Vec<String>> {
     let columns = columns(&definition(kind));
     let several = args.all_namespaces || args.folder.is_some() && args.namespace.namespace.is_none();
     let text = |value: &Json| value.as_str().unwrap_or("default").to_owned();

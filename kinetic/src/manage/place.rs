@@ -38,6 +38,11 @@ pub(crate) struct Cluster {
 }
 
 impl ClusterArgs {
+    /// Whether one is named, rather than found.
+    pub(crate) fn names_one(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some()
+    }
+
     pub(crate) async fn open(&self) -> anyhow::Result<Cluster> {
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         let config = match &self.kubeconfig {

@@ -22,6 +22,7 @@ use tracing::{error, info};
 use self::config::{EnrollPlace, Settings};
 use crate::{
     admin::{Admin, Unready},
+    fitness,
     home::Open,
     run, series, stop,
 };
@@ -63,7 +64,8 @@ pub(crate) async fn run(args: RedirectorArgs) -> anyhow::Result<ExitCode> {
     };
     let unready = Unready::starting();
     if let Some(address) = settings.config.admin {
-        let admin = Admin::new(counters, unready.clone(), series::Desks::default());
+        let admin = Admin::new(counters, unready.clone(), series::Desks::default())
+            .with_routes(fitness::clients(Arc::clone(&door)));
         let bound = admin.serve(address, stop.clone()).await;
         let bound = bound.with_context(|| format!("admin: {address}: cannot listen"))?;
         info!(address = %bound, "serving /healthz, /readyz and /metrics");

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use kinetic_api::{
     registry::Registry,
     resources::{
-        Alert, Customer, Topology, alert::AlertState, condition::Condition, topology::AnalyticState,
+        Alert, Customer, Topology, alert::AlertState, condition::Condition, customer::ClientState,
+        topology::AnalyticState,
     },
 };
 
 use super::link::{
-    ALERTS, ANALYTICS, ANALYZERS, BROKER, CERTIFICATES, Chain, DELIVERIES, FRONT_DOOR, Link, STREAMS,
+    ALERTS, ANALYTICS, ANALYZERS, BROKER, CERTIFICATES, Chain, DELIVERIES, FRONT_DOOR, Link, STREAMS, State,
     certificate, front_door,
 };
 
@@ -20,8 +21,8 @@ pub(super) struct Seen<'a> {
     pub(super) topologies: Vec<&'a Topology>,
     /// Their Alerts.
     pub(super) alerts: Vec<&'a Alert>,
-    /// What the front doors tell, or why they do not.
-    pub(super) registries: &'a Result<Vec<Registry>, String>,
+    /// What the front doors tell that were asked, or why they do not; none where the status has to do.
+    pub(super) registries: Option<&'a Result<Vec<Registry>, String>>,
 }
 
 pub(super) fn chain(seen: &Seen, now: Timestamp) -> Chain {
@@ -29,20 +30,31 @@ pub(super) fn chain(seen: &Seen, now: Timestamp) -> Chain {
     let name = customer.metadata.name.as_deref().unwrap_or_default();
     let namespace = customer.metadata.namespace.as_deref().unwrap_or_default();
     let paste = format!(
-        "give a client what its Secret holds: kubectl get secret -n {namespace} -l app.kubernetes.io/component=client"
+        "start a client with what its Secret holds (kubectl get secret -n {namespace} -l app.kubernetes.io/component=client,app.kubernetes.io/instance={name}); \
+         the log of one that runs says why it is not let in"
     );
     let door = match registries {
-        Ok(registries) => front_door(name, registries, &paste),
-        Err(reason) => Link::unknown(
+        None => connected(customer, &paste),
+        Some(Ok(registries)) => front_door(name, registries, &paste),
+        Some(Err(reason)) => Link::unknown(
             FRONT_DOOR,
             reason.clone(),
-            "name its registry by --server, with --cert, --key and --ca",
+            "see whether --server names its registry, and --cert is a certificate of the operator, the console or the customer's control",
         ),
+    };
+    let broker =
+        conditions(BROKER, customer.status.as_ref().map(|status| &*status.conditions), "BrokerReady", name);
+    let door = match (door.state, broker.state) {
+        // Whoever comes is let in once the broker has taken the connection, too.
+        (State::Broken, State::Broken) => {
+            Link::unknown(FRONT_DOOR, door.says, "nobody can connect without the broker: see to that first")
+        }
+        _ => door,
     };
     let links = vec![
         certificates(customer, now),
         door,
-        conditions(BROKER, customer.status.as_ref().map(|status| &*status.conditions), "BrokerReady", name),
+        broker,
         streams(topologies, name),
         analyzers(topologies),
         analytics(topologies),
@@ -50,6 +62,39 @@ pub(super) fn chain(seen: &Seen, now: Timestamp) -> Chain {
         deliveries(alerts),
     ];
     Chain::new(name, namespace, customer.vhost(), links)
+}
+
+/// Who is connected, of what the operator has put down: it asks the front doors every half minute.
+fn connected(customer: &Customer, paste: &str) -> Link {
+    let known = customer.status.as_ref().map_or(&[][..], |status| &status.clients);
+    let classes = customer.spec.clients.iter().map(|client| client.name.to_string());
+    let (mut there, mut absent, mut untold) = (Vec::new(), Vec::new(), Vec::new());
+    for class in classes {
+        match known.iter().find(|known| known.name == class).and_then(|known| known.state) {
+            Some(ClientState::Connected) => there.push(class),
+            Some(ClientState::Absent) => absent.push(class),
+            None => untold.push(class),
+        }
+    }
+    if !there.is_empty() {
+        let rest = if absent.is_empty() { String::new() } else { format!("; not {}", absent.join(", ")) };
+        return Link::ok(FRONT_DOOR, format!("clients are connected: {}{rest}", there.join(", ")));
+    }
+    if !untold.is_empty() {
+        return Link::unknown(
+            FRONT_DOOR,
+            format!("it is not known whether clients are connected: {}", untold.join(", ")),
+            "wait a minute or two; if it stays so, see whether the front doors run: kubectl get pods -A -l app.kubernetes.io/component=redirector",
+        );
+    }
+    if absent.is_empty() {
+        return Link::broken(
+            FRONT_DOOR,
+            "there are no clients: nobody may connect",
+            "add them to spec.clients",
+        );
+    }
+    Link::broken(FRONT_DOOR, format!("no client is connected: {}", absent.join(", ")), paste)
 }
 
 /// What a condition says of a link.
@@ -112,7 +157,7 @@ fn streams(topologies: &[&Topology], customer: &str) -> Link {
         let (name, status) = named(topology);
         let accepted = conditions(STREAMS, status, "Accepted", name);
         let live = conditions(STREAMS, status, "SourcesLive", name);
-        if accepted.state == super::link::State::Broken { accepted } else { live }
+        if accepted.state == State::Broken { accepted } else { live }
     };
     Link::worst(STREAMS, topologies.iter().map(of).collect()).unwrap_or_else(|| {
         Link::broken(
@@ -181,7 +226,8 @@ fn rules(alerts: &[&Alert]) -> Link {
             return conditions(
                 ALERTS,
                 alert.status.as_ref().map(|status| &*status.conditions),
-                "Ready",
+                // Ready is more: that messages get through, which the next link tells.
+                "Accepted",
                 name,
             );
         }
@@ -202,6 +248,12 @@ fn deliveries(alerts: &[&Alert]) -> Link {
             Some(AlertState::Quiet) => link.says += ", and nothing fires",
             Some(AlertState::Inactive) | None => {}
         }
+        if link.state == State::Broken {
+            let told = link.fix.take().unwrap_or_default();
+            link.fix = Some(format!(
+                "{told}: see to the address, to the mail server, and to the Secret with its URL, which the alert service reads when it starts"
+            ));
+        }
         link
     };
     Link::worst(DELIVERIES, alerts.iter().map(of).collect())
@@ -210,10 +262,10 @@ fn deliveries(alerts: &[&Alert]) -> Link {
 
 #[cfg(test)]
 mod tests {
+    use kinetic_api::resources::customer::ClientStatus;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::status::link::State;
 
     fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
         json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-11-22T00:00:00Z"})
@@ -226,11 +278,21 @@ mod tests {
     }
 
     fn customer(broker: &str) -> Customer {
+        connecting(broker, &json!("Connected"))
+    }
+
+    fn connecting(broker: &str, state: &Value) -> Customer {
         let status = json!({
-            "clients": [{"name": "web", "secretName": "acme-client-web", "serial": "1", "notAfter": "2026-12-22T00:00:00Z"}],
+            "clients": [{"name": "web", "secretName": "acme-client-web", "serial": "1", "notAfter": "2026-12-22T00:00:00Z", "state": state}],
             "conditions": [condition("BrokerReady", broker, "InPlace", "us-west.aws.acme is on aws-1"),
                            condition("CertificatesReady", "True", "Issued", "")]});
-        whole("Customer", "acme", &json!({"region": "us-west", "provider": "aws"}), &status)
+        let clients = json!([{"name": "web", "profile": "web"}, {"name": "db", "profile": "db"}]);
+        whole(
+            "Customer",
+            "acme",
+            &json!({"region": "us-west", "provider": "aws", "clients": clients}),
+            &status,
+        )
     }
 
     fn topology(state: &str) -> Topology {
@@ -245,19 +307,19 @@ mod tests {
     fn alert(active: bool) -> Alert {
         let spec = json!({"topology": "web", "active": active, "receivers": [{"name": "ops", "email": {"to": ["ops@acme.example"]}}]});
         let conditions = [
-            condition("Ready", "True", "Ready", "all is in place"),
+            condition("Ready", "False", "Failing", "1 message(s) could not be delivered yet"),
+            condition("Accepted", "True", "Accepted", "it fits its Topology"),
             condition("Delivering", "True", "Sent", "mails go out"),
         ];
         whole("Alert", "checkout", &spec, &json!({"state": "Firing", "conditions": conditions}))
     }
 
     fn seen(customer: &Customer, topologies: &[Topology], alerts: &[Alert]) -> Chain {
-        let registries = Err("no front door was asked".to_owned());
         let seen = Seen {
             customer,
             topologies: topologies.iter().collect(),
             alerts: alerts.iter().collect(),
-            registries: &registries,
+            registries: None,
         };
         chain(&seen, "2026-11-22T06:00:00Z".parse().unwrap())
     }
@@ -270,16 +332,42 @@ mod tests {
             said,
             [
                 (State::Ok, "web until 2026-12-22 00:00:00Z"),
-                (State::Unknown, "no front door was asked"),
+                (State::Ok, "clients are connected: web"),
                 (State::Ok, "acme: us-west.aws.acme is on aws-1"),
                 (State::Ok, "web: pages is live"),
                 (State::Ok, "web: Ready (1 of 1)"),
                 (State::Ok, "web/slow watches"),
-                (State::Ok, "checkout: all is in place"),
+                (State::Ok, "checkout: it fits its Topology"),
                 (State::Ok, "checkout: mails go out, and it fires"),
             ]
         );
         assert_eq!(chain.broken_at, None);
+    }
+
+    #[test]
+    fn who_is_connected_is_told_by_the_status() {
+        let both = |web: &Value, db: &Value, broker: &str| {
+            let mut customer = connecting(broker, web);
+            let state = serde_json::from_value(db.clone()).unwrap();
+            let status = customer.status.as_mut().unwrap();
+            status.clients.push(ClientStatus { name: "db".into(), state, ..ClientStatus::default() });
+            seen(&customer, &[], &[]).links.swap_remove(1)
+        };
+        let (there, absent, untold) = (json!("Connected"), json!("Absent"), Value::Null);
+        for (web, db, broker, state, says) in [
+            (&there, &absent, "True", State::Ok, "clients are connected: web; not db"),
+            (&there, &untold, "True", State::Ok, "clients are connected: web"),
+            (&absent, &absent, "True", State::Broken, "no client is connected: web, db"),
+            (&absent, &untold, "True", State::Unknown, "it is not known whether clients are connected: db"),
+            (&absent, &absent, "False", State::Unknown, "no client is connected: web, db"),
+        ] {
+            let link = both(web, db, broker);
+            assert_eq!((link.state, link.says.as_str()), (state, says));
+            assert_eq!(link.fix.is_some(), state != State::Ok);
+        }
+        let mut nobody = customer("True");
+        nobody.spec.clients.clear();
+        assert_eq!(seen(&nobody, &[], &[]).links[1].state, State::Broken);
     }
 
     #[test]
@@ -304,6 +392,14 @@ mod tests {
             let broken = chain.links.iter().find(|one| one.name == link).unwrap();
             assert!(broken.fix.as_ref().is_some_and(|said| said.contains(fix)), "{broken:?}");
         }
+        let mut failing = good.2.clone();
+        let delivering =
+            failing.status.as_mut().unwrap().conditions.iter_mut().find(|of| of.type_ == "Delivering");
+        let delivering = delivering.unwrap();
+        (delivering.status, delivering.message) = ("False".into(), "3 message(s): connection refused".into());
+        let chain = seen(&good.0, std::slice::from_ref(&good.1), &[failing]);
+        assert_eq!(chain.broken_at, Some(DELIVERIES), "{}", chain.text());
+        assert!(chain.text().contains("refused: see to the address, to the mail server"), "{}", chain.text());
         let waiting = json!({"conditions": [condition("BrokerReady", "False", "NoCapacity", "add a broker"),
             condition("CertificatesReady", "False", "Waiting", "once the vhost is the customer's")]});
         let full: Customer =

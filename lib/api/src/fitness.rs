@@ -1,4 +1,6 @@
-//! How analyzers fare, as they tell on their admin address: what the operator puts into a Topology's status, and people ask for.
+//! How analyzers, Alerts and clients fare, as it is told on admin addresses: what the operator puts into the status of resources, and people ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -91,6 +93,15 @@ pub struct AlertFitness {
     /// … and why the last of them was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+}
+
+/// The answer to `GET /api/v1/clients`: who is connected to a front door now. No more than the status of Customers says: which machines these are, from where
+/// they come and how much they send is the registry's to tell ([`crate::registry`]), to whoever shows a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Clients {
+    /// By customer: the classes of clients that have a connection.
+    pub customers: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Something that happened to a source.

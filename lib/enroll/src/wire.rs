@@ -6,6 +6,8 @@ use kinetic_api::resources::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Where front doors take requests on Kubernetes.
+pub const PORT: u16 = 8443;
 /// Where requests are posted; below it, under its id, what became of one. With a GET, all of them.
 pub const ENROLLMENTS: &str = "/v1/enrollments";
 /// Where a machine renews its certificate, over mutual TLS.

@@ -10,6 +10,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
+use kinetic_enroll::wire::PORT;
 use serde_json::json;
 
 use super::{
@@ -30,9 +31,8 @@ pub const COMPONENT: &str = "redirector";
 const SERVICE_ACCOUNT: &str = "kinetic-redirector";
 /// Where its connections are told of.
 const REGISTRY: u16 = 5680;
-const ADMIN: u16 = 8184;
-/// Where machines ask for certificates.
-const ENROLL: u16 = 8443;
+/// Where it tells how it fares.
+pub const ADMIN: u16 = 8184;
 
 /// The volumes of its pods.
 pub const VOLUMES: [&str; 4] = [CONFIG, TLS, MASTER_KEY, API_KEYS];
@@ -86,7 +86,7 @@ pub fn config_map(config: &Config, placement: &Placement) -> ConfigMap {
         "placements": [{"region": placement.region, "provider": placement.provider, "brokers": brokers}],
     });
     if enrolls(config) {
-        settings["enroll"] = json!({"listen": format!("0.0.0.0:{ENROLL}")});
+        settings["enroll"] = json!({"listen": format!("0.0.0.0:{PORT}")});
     }
     ConfigMap {
         metadata: metadata(config, placement),
@@ -110,7 +110,7 @@ pub fn service(config: &Config, placement: &Placement) -> Service {
         ..ServicePort::default()
     };
     let mut ports = vec![port("amqps", AMQPS), port("registry", REGISTRY)];
-    ports.extend(enrolls(config).then(|| port("enroll", ENROLL)));
+    ports.extend(enrolls(config).then(|| port("enroll", PORT)));
     Service {
         metadata,
         spec: Some(ServiceSpec {
@@ -136,7 +136,7 @@ pub fn deployment(config: &Config, placement: &Placement, settings: &str) -> Dep
         TRUSTED_USER,
     );
     let mut ports = vec![port("amqps", AMQPS), port("registry", REGISTRY), port("admin", ADMIN)];
-    ports.extend(enrolls(config).then(|| port("enroll", ENROLL)));
+    ports.extend(enrolls(config).then(|| port("enroll", PORT)));
     redirector.ports = Some(ports);
     redirector.readiness_probe = Some(probe("/readyz", ADMIN, 5, 3));
     redirector.liveness_probe = Some(probe("/healthz", ADMIN, 10, 6));

@@ -6,7 +6,10 @@ mod vhost;
 
 use std::time::Duration;
 
-use kinetic_api::resources::{Customer, customer::CustomerStatus};
+use kinetic_api::resources::{
+    Customer,
+    customer::{ClientStatus, CustomerStatus},
+};
 use kube::ResourceExt;
 
 use super::{AGAIN, paused, set_finalizer, tell};
@@ -49,16 +52,43 @@ pub async fn reconcile(customer: &Customer, context: &Context) -> Result<Duratio
     let endpoint = context.placement(&customer.spec.region, &customer.spec.provider).map(|(placement, _)| {
         format!("amqps://{}:{AMQPS}/{}", placement.public_host(&context.config.namespace), customer.vhost())
     });
+    let clients = if placed.broker.is_some() {
+        connected(customer, certificates.clients, context)
+    } else {
+        certificates.clients
+    };
     let status = CustomerStatus {
         vhost: Some(customer.vhost()),
         endpoint: endpoint.filter(|_| placed.broker.is_some()),
         broker: placed.broker,
-        clients: certificates.clients,
+        clients,
         conditions,
     };
     write(customer, &status, context).await?;
     let renewal = certificates.next_renewal.map(|at| Duration::try_from(at - now).unwrap_or_default());
     Ok(renewal.map_or(AGAIN, |renewal| renewal.clamp(Duration::from_secs(1), AGAIN)))
+}
+
+/// The classes, with whether they are connected; those without a certificate only where that is known.
+fn connected(customer: &Customer, mut certified: Vec<ClientStatus>, context: &Context) -> Vec<ClientStatus> {
+    let Some((placement, _)) = context.placement(&customer.spec.region, &customer.spec.provider) else {
+        return certified;
+    };
+    let before = customer.status.as_ref().map_or(&[][..], |status| &status.clients);
+    let mut all = Vec::new();
+    for client in customer.spec.clients.iter().map(|client| client.name.to_string()) {
+        let before = before.iter().find(|known| known.name == client).and_then(|known| known.state);
+        let state = context.presence.state(placement, &customer.name_any(), &client, before);
+        let at = certified.iter().position(|certified| certified.name == client);
+        match at.map(|at| certified.swap_remove(at)) {
+            Some(certified) => all.push(ClientStatus { state, ..certified }),
+            None if state.is_some() => {
+                all.push(ClientStatus { name: client, state, ..ClientStatus::default() });
+            }
+            None => {}
+        }
+    }
+    all
 }
 
 /// The Customer that had this name before, in another namespace. An identity names a customer without its namespace: two of one name would be let in as each

@@ -63,9 +63,10 @@ pub async fn reconcile(topology: &Topology, context: &Context) -> Result<Duratio
         && analyzers.ready < analyzers.wanted
     {
         let message = format!(
-            "{} of {} analyzers are ready: see `kubectl get pods -l {}`",
+            "{} of {} analyzers are ready: see `kubectl get pods -n {} -l {}`, and their logs",
             analyzers.ready,
             analyzers.wanted,
+            topology.namespace().unwrap_or_default(),
             query(COMPONENT, &topology.name_any())
         );
         *verdict = Verdict::bad("AnalyzersReady", "Starting", message);

@@ -1,30 +1,39 @@
-//! Many customers: how long until all are ready, and what it costs to keep them so.
+//! Many customers: how long until all are ready and it is known who is connected, and what it costs to keep them so.
 
 use std::{
+    collections::BTreeMap,
     env,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Namespace};
-use kinetic_api::resources::{Alert, Customer, Topology};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Namespace, Pod},
+};
+use kinetic_api::resources::{Alert, Customer, Topology, customer::ClientState};
+use kinetic_operator::build::{labels, redirector};
 use kinetic_tests::{
     kubernetes::{self, Request},
     rabbitmq::RabbitMq,
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
     core::PartialObjectMeta,
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use crate::{
     cluster::{Cluster, Conditions, analytic, made},
     process::Process,
-    site::broker,
+    site::{OWN, broker},
 };
 
 const REGION: &str = "scale";
@@ -43,6 +52,7 @@ async fn many_customers_get_ready_and_then_nothing_is_written() {
     let customers: usize = env::var("KINETIC_SCALE").map_or(4, |number| number.parse().unwrap());
     let cluster = Cluster::start().await;
     let pods = tokio::spawn(every_pod_is_ready(cluster.client.clone()));
+    let door = tokio::spawn(front_door(listening(&cluster).await, customers));
     let admin = broker();
     let applied = Instant::now();
     apply_all(&cluster, customers).await;
@@ -74,6 +84,22 @@ async fn many_customers_get_ready_and_then_nothing_is_written() {
         "all ready after {:.0} s; the operator: {memory:.0} MB ({most:.0} MB at most), {cpu:.0} s of a core",
         ready.as_secs_f64()
     );
+
+    loop {
+        let all = Api::<Customer>::all(cluster.client.clone());
+        let all = all.list(&ListParams::default().match_any()).await.unwrap().items;
+        let clients = |customer: &Customer| customer.status.as_ref().unwrap().clients.clone();
+        let unknown =
+            all.iter().filter(|c| clients(c).iter().any(|c| c.state != Some(ClientState::Connected)));
+        match unknown.count() {
+            0 => break,
+            unknown => assert!(
+                started.elapsed() < ready + PATIENCE,
+                "of {unknown} Customers it is not known that their clients are connected"
+            ),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 
     // Pods that only seem to be there are looked for now and then: real ones tell where they are once.
     let of_objects = |request: &Request| {
@@ -107,6 +133,38 @@ async fn many_customers_get_ready_and_then_nothing_is_written() {
     assert!(asked.len() == before, "{:?}", &asked[before..]);
     assert!(most < 100.0, "the operator took {most:.0} MB");
     pods.abort();
+    door.abort();
+}
+
+/// Where the front door's pod is.
+const DOOR: &str = "127.0.81.84";
+
+/// A pod of the placement's front door that an API server tells of, and the listener of what runs in it.
+async fn listening(cluster: &Cluster) -> TcpListener {
+    let listener = TcpListener::bind((DOOR, redirector::ADMIN)).await.unwrap();
+    let labels = labels::of(redirector::COMPONENT, &format!("kinetic-redirector-{REGION}-aws"));
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "door", "namespace": OWN, "labels": labels},
+        "spec": {"containers": [{"name": "redirector", "image": "kinetic:test"}]},
+    }))
+    .unwrap();
+    let status =
+        Patch::Merge(json!({"status": {"phase": "Running", "podIP": DOOR, "podIPs": [{"ip": DOOR}]}}));
+    let api = Api::<Pod>::namespaced(cluster.client.clone(), OWN);
+    api.create(&PostParams::default(), &pod).await.unwrap();
+    api.patch_status("door", &PatchParams::default(), &status).await.unwrap();
+    listener
+}
+
+/// In place of a front door: a client of every customer is connected.
+async fn front_door(listener: TcpListener, customers: usize) {
+    let all: BTreeMap<_, _> = (0..customers).map(|number| (format!("c{number}"), ["web"])).collect();
+    let body = json!({"customers": all}).to_string();
+    while let Ok((mut socket, _)) = listener.accept().await {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        let _ = socket.read(&mut [0; 4096]).await;
+        let _ = socket.write_all((head + &body).as_bytes()).await;
+    }
 }
 
 /// Applies everything, a few at a time, in namespaces of ten customers each.

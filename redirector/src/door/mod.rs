@@ -28,7 +28,7 @@ pub mod walk;
 pub(crate) mod wire;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
@@ -46,7 +46,7 @@ use account::Accounts;
 use api_keys::ApiKeys;
 use broker::Broker;
 use credentials::Credentials;
-use kinetic_api::registry::Hold;
+use kinetic_api::{registry::Hold, role::Role};
 use live::Live;
 use presence::Attendance;
 use routes::{Routes, Who};
@@ -171,6 +171,18 @@ impl Door {
     #[must_use]
     pub fn connections(&self) -> Vec<Arc<Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The classes of clients that have a connection now, by customer.
+    #[must_use]
+    pub fn clients(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut all: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for live in self.connections() {
+            if let Role::Client { client, .. } = &live.role {
+                all.entry(live.customer.clone()).or_default().insert(client.clone());
+            }
+        }
+        all
     }
 
     /// Whether a certificate's holder, whom TLS has believed, is still somebody here ([`Routes::knows`]), and the certificate has not run out

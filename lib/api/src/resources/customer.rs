@@ -226,7 +226,7 @@ pub struct CustomerStatus {
     #[schemars(length(max = 2000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The certificates of the client classes.
+    /// The client classes: their certificates, and whether they are connected.
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     #[schemars(length(max = 100))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -238,7 +238,7 @@ pub struct CustomerStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// A client class's certificate.
+/// A client class: its certificate, where it has one, and whether it is connected.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClientStatus {
@@ -247,13 +247,28 @@ pub struct ClientStatus {
     pub name: String,
     /// The Secret that holds the certificate.
     #[schemars(length(max = 253))]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub secret_name: String,
     /// Its serial number, in hexadecimal.
     #[schemars(length(max = 64))]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub serial: String,
     /// When it expires (RFC 3339).
     #[schemars(length(max = 40))]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub not_after: String,
+    /// Whether any client of the class, by whatever certificate or key, is connected to a front door. Absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<ClientState>,
+}
+
+/// Whether clients of a class are connected, as far as the last minutes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ClientState {
+    /// At least one was, within the last minute.
+    Connected,
+    /// All front doors have told, and none had one for a minute.
+    Absent,
 }
 
 impl Customer {

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::{
     folder::Outcome,
-    problem::{Kind, Problem, ResourceId},
+    problem::{Problem, ResourceId},
     written::Written,
 };
 
@@ -37,11 +37,11 @@ pub enum Deleted {
     Missing,
 }
 
-fn api(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
+fn api(client: &Client, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
     let names = definitions().into_iter().map(|definition| definition.spec.names);
-    let plural = names.into_iter().find(|names| names.kind == kind.as_str()).map(|names| names.plural);
+    let plural = names.into_iter().find(|names| names.kind == kind).map(|names| names.plural);
     let resource = ApiResource::from_gvk_with_plural(
-        &GroupVersionKind::gvk(GROUP, VERSION, kind.as_str()),
+        &GroupVersionKind::gvk(GROUP, VERSION, kind),
         &plural.unwrap_or_default(),
     );
     match namespace {
@@ -51,16 +51,16 @@ fn api(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<DynamicObjec
 }
 
 /// A resource as people want to see it: with its kind, and without who wrote which field.
-fn shown(mut object: DynamicObject, kind: Kind) -> Json {
+fn shown(mut object: DynamicObject, kind: &str) -> Json {
     object.metadata.managed_fields = None;
     let mut json = serde_json::to_value(object).unwrap_or_default();
     json["apiVersion"] = format!("{GROUP}/{VERSION}").into();
-    json["kind"] = kind.as_str().into();
+    json["kind"] = kind.into();
     json
 }
 
-/// All resources of a kind in a namespace, or in all, by namespace and name.
-pub async fn list(client: &Client, kind: Kind, namespace: Option<&str>) -> Result<Vec<Json>, Error> {
+/// All objects of a kind that there is a definition of, in a namespace or in all, by namespace and name.
+pub async fn list(client: &Client, kind: &str, namespace: Option<&str>) -> Result<Vec<Json>, Error> {
     let mut listed = api(client, kind, namespace).list(&ListParams::default()).await?.items;
     listed.sort_by(|a, b| {
         (&a.metadata.namespace, &a.metadata.name).cmp(&(&b.metadata.namespace, &b.metadata.name))
@@ -68,10 +68,10 @@ pub async fn list(client: &Client, kind: Kind, namespace: Option<&str>) -> Resul
     Ok(listed.into_iter().map(|object| shown(object, kind)).collect())
 }
 
-/// One resource.
-pub async fn get(client: &Client, id: &ResourceId) -> Result<Option<Json>, Error> {
-    let object = api(client, id.kind, Some(&id.namespace)).get_opt(&id.name).await?;
-    Ok(object.map(|object| shown(object, id.kind)))
+/// One object of a kind that there is a definition of.
+pub async fn get(client: &Client, kind: &str, namespace: &str, name: &str) -> Result<Option<Json>, Error> {
+    let object = api(client, kind, Some(namespace)).get_opt(name).await?;
+    Ok(object.map(|object| shown(object, kind)))
 }
 
 /// Applies a resource: server-side, strictly.
@@ -80,7 +80,7 @@ pub async fn get(client: &Client, id: &ResourceId) -> Result<Option<Json>, Error
 /// Everything that the API server says is wrong with it, where it stands.
 pub async fn apply(client: &Client, written: &Written, how: Applying) -> Result<Outcome, Vec<Problem>> {
     let id = &written.id;
-    let api = api(client, id.kind, Some(&id.namespace));
+    let api = api(client, id.kind.as_str(), Some(&id.namespace));
     let failed = |error: Error| problems(written, error);
     let before = api.get_opt(&id.name).await.map_err(failed)?;
     let parameters = PatchParams {
@@ -101,7 +101,7 @@ pub async fn apply(client: &Client, written: &Written, how: Applying) -> Result<
 /// Deletes a resource.
 pub async fn delete(client: &Client, id: &ResourceId, dry_run: bool) -> Result<Deleted, Error> {
     let parameters = DeleteParams { dry_run, ..DeleteParams::default() };
-    match api(client, id.kind, Some(&id.namespace)).delete(&id.name, &parameters).await {
+    match api(client, id.kind.as_str(), Some(&id.namespace)).delete(&id.name, &parameters).await {
         // What is still there waits for finalizers.
         Ok(left) if left.as_ref().left().is_some_and(|object| object.metadata.finalizers.is_some()) => {
             Ok(Deleted::Going)

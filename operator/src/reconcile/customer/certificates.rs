@@ -99,6 +99,7 @@ pub(super) async fn certificates(
                     secret_name,
                     serial: pair.serial.to_string(),
                     not_after: pair.not_after.to_string(),
+                    state: None,
                 });
             }
             Err(Failure::Apply(error @ ApplyError::Taken { .. })) => {

@@ -99,5 +99,11 @@ fn failed(broker: &str, error: &BrokerError) -> Verdict {
         | BrokerError::Refused { .. }
         | BrokerError::Answer { .. } => "BrokerRefused",
     };
-    Verdict::bad(KIND, reason, format!("{broker}: {error}; it is tried again"))
+    let fix = match error {
+        BrokerError::Unreachable { .. } => {
+            ": see whether it runs, and whether the operator's pod can reach it"
+        }
+        _ => "",
+    };
+    Verdict::bad(KIND, reason, format!("{broker}: {error}{fix}; it is tried again"))
 }
