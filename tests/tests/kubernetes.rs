@@ -167,6 +167,34 @@ fn configure(folder: &Path, ports: &Ports, broker: &RabbitMq, smtp: &SmtpServer)
     .unwrap();
 }
 
+/// Which classes of clients are connected is told without a certificate, and no more.
+fn a_client_is_told_of(ports: &Ports, folder: &Path) {
+    let clients = || get(ports.door, "/api/v1/clients").unwrap_or_default().1;
+    assert_eq!(clients(), r#"{"customers":{}}"#);
+    issue(folder, &["client", "--customer", "shop", "--client", "web"]);
+    let mut sidecar = Command::new(binary());
+    sidecar.args([
+        "sidecar",
+        "--upstream",
+        &format!("localhost:{}", ports.amqps),
+        "--vhost",
+        "test.local.shop",
+    ]);
+    sidecar.args(["--statsd", &format!("127.0.0.1:{}", free_port()), "--amqp", "off"]);
+    for (flag, file) in [
+        ("--cert", "issued/shop.clients.web.crt"),
+        ("--key", "issued/shop.clients.web.key"),
+        ("--ca", "trust.crt"),
+    ] {
+        sidecar.arg(flag).arg(folder.join("pki").join(file));
+    }
+    let sidecar = Kinetic::spawn(&mut sidecar);
+    eventually("the client to be told of", || clients() == r#"{"customers":{"shop":["web"]}}"#);
+    let (status, said) = sidecar.interrupt();
+    assert!(status.success(), "{status}\n{said}");
+    eventually("it not to be told of any more", || clients() == r#"{"customers":{}}"#);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn front_door_and_alert_service_follow_an_api_server() {
     if let Some(reason) = kubernetes::missing() {
@@ -221,29 +249,7 @@ async fn front_door_and_alert_service_follow_an_api_server() {
         !smtp.received().is_empty()
     });
 
-    // Which classes of clients are connected is told without a certificate, and no more.
-    let clients = || get(ports.door, "/api/v1/clients").unwrap_or_default().1;
-    assert_eq!(clients(), r#"{"customers":{}}"#);
-    issue(folder.path(), &["client", "--customer", "shop", "--client", "web"]);
-    let mut sidecar = Command::new(binary());
-    sidecar.args([
-        "sidecar",
-        "--upstream",
-        &format!("localhost:{}", ports.amqps),
-        "--vhost",
-        "test.local.shop",
-    ]);
-    sidecar.args(["--statsd", &format!("127.0.0.1:{}", free_port()), "--amqp", "off"]);
-    for (flag, file) in
-        [("--cert", "issued/shop.web.crt"), ("--key", "issued/shop.web.key"), ("--ca", "trust.crt")]
-    {
-        sidecar.arg(flag).arg(path("pki").join(file));
-    }
-    let sidecar = Kinetic::spawn(&mut sidecar);
-    eventually("the client to be told of", || clients() == r#"{"customers":{"shop":["web"]}}"#);
-    let (status, said) = sidecar.interrupt();
-    assert!(status.success(), "{status}\n{said}");
-    eventually("it not to be told of any more", || clients() == r#"{"customers":{}}"#);
+    a_client_is_told_of(&ports, folder.path());
 
     // A second customer; the certificate is another, and the front door goes and comes back.
     let mut later = objects[0].clone();

@@ -28,7 +28,7 @@ use super::{
 /// Where the requests lie.
 #[derive(Debug, Args)]
 struct PlaceArgs {
-    /// The data folder of a `kinetic run` on this machine; it is meant where nothing names a server or a cluster.  [default: KINETIC_DATA, or kinetic-data]
+    /// The data folder of a `kinetic run` on this machine; it is meant where nothing names a server or a cluster.  [default: `KINETIC_DATA`, or kinetic-data]
     #[arg(long, alias = "data", value_name = "DIR", conflicts_with_all = ["server", "kubeconfig", "context", "namespace"])]
     dir: Option<PathBuf>,
     /// A server that takes requests and signs, such as `https://kinetic.example:8443`: needs --cert, --key and --ca.

@@ -20,7 +20,7 @@ use super::cluster::{InCluster, Namespace};
 /// Where tokens lie, as the command line says.
 #[derive(Debug, Args)]
 pub(super) struct PlaceArgs {
-    /// The data folder of the `kinetic run` that machines ask; it is meant where nothing names a cluster.  [default: KINETIC_DATA, or kinetic-data]
+    /// The data folder of the `kinetic run` that machines ask; it is meant where nothing names a cluster.  [default: `KINETIC_DATA`, or kinetic-data]
     #[arg(long, alias = "data", value_name = "DIR", conflicts_with_all = ["kubeconfig", "context", "namespace"])]
     dir: Option<PathBuf>,
     #[command(flatten)]
