@@ -92,6 +92,31 @@ pub async fn bring<K: Applicable>(
     Wanted::of(desired)?.bring(context, desired, live).await
 }
 
+/// The same for an object that nothing is lost with: where it cannot become what is wanted, because a field of it cannot be changed once it is there (an earlier version
+/// of the operator set another), it is made anew.
+pub async fn apply_anew<K: Applicable>(context: &Context, desired: &K) -> Result<Applied, ApplyError> {
+    match apply(context, desired).await {
+        Err(ApplyError::Api(kube::Error::Api(status))) if unchangeable(&status) => {}
+        other => return other,
+    }
+    let namespace = desired.namespace().unwrap_or_default();
+    let api = Api::<K>::namespaced(context.client.clone(), &namespace);
+    if let Some(live) = api.get_opt(&desired.name_any()).await?
+        && ours(&live, desired)
+    {
+        delete(context, &api, (&namespace, &live.name_any()), live.uid()).await?;
+    }
+    bring(context, desired, None).await
+}
+
+/// Whether a change is refused as a whole, which no other value of a field would mend
+/// (<https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#limitations>).
+fn unchangeable(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 422
+        && causes.into_iter().any(|cause| cause.field == "spec" && cause.reason == "FieldValueForbidden")
+}
+
 /// What is asked of the API server.
 struct Wanted {
     object: Value,
@@ -194,14 +219,24 @@ pub async fn prune<K: Applicable>(
             .collect(),
     };
     for (name, uid) in there.into_iter().filter(|(name, _)| !keep.contains(name)) {
-        let namespace = &owner.namespace;
-        context.known.forget(&Key::new::<K>(namespace, &name));
-        let exactly_this = Preconditions { uid: Some(uid), resource_version: None };
-        match api.delete(&name, &DeleteParams::background().preconditions(exactly_this)).await {
-            Ok(_) => tracing::info!(kind = %K::kind(&()), namespace, name, "deleted"),
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
-            Err(error) => return Err(error.into()),
-        }
+        delete(context, &api, (&owner.namespace, &name), Some(uid)).await?;
+    }
+    Ok(())
+}
+
+/// Deletes an object; not one of its name that is there in its place.
+async fn delete<K: Applicable>(
+    context: &Context,
+    api: &Api<K>,
+    (namespace, name): (&str, &str),
+    uid: Option<String>,
+) -> Result<(), ApplyError> {
+    context.known.forget(&Key::new::<K>(namespace, name));
+    let exactly_this = Preconditions { uid, resource_version: None };
+    match api.delete(name, &DeleteParams::background().preconditions(exactly_this)).await {
+        Ok(_) => tracing::info!(kind = %K::kind(&()), namespace, name, "deleted"),
+        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
+        Err(error) => return Err(error.into()),
     }
     Ok(())
 }

@@ -446,7 +446,7 @@ pub struct Analyzer {
     /// The work on a stream is shared out over so many analyzers.
     #[schemars(range(min = 1, max = 64))]
     pub partitions: u32,
-    /// What an analyzer's container may use, as a container's `resources`.
+    /// What an analyzer's container may use, as a container's `resources`; what the platform gives all analyzers where absent.
     #[schemars(schema_with = "open_object")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<serde_json::Value>,

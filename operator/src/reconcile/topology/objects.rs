@@ -11,7 +11,7 @@ use kinetic_pki::Subject;
 use kube::{Api, ResourceExt};
 
 use crate::{
-    apply::{Applied, ApplyError, apply, prune},
+    apply::{Applied, ApplyError, apply, apply_anew, prune},
     build::{
         certificate::Certificate,
         claim::claim,
@@ -53,7 +53,8 @@ pub(super) async fn apply_all(of: &TopologyOf, context: &Context) -> Result<Verd
 fn refused(error: &ApplyError) -> Option<String> {
     match error {
         ApplyError::Api(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
-            Some(format!("the API server refuses: {}", status.message))
+            // Below the first line there may be a comparison of both objects.
+            Some(format!("the API server refuses: {}", status.message.lines().next().unwrap_or_default()))
         }
         _ => None,
     }
@@ -81,7 +82,7 @@ async fn objects(of: &TopologyOf, context: &Context) -> Result<Option<Verdict>, 
         if let Some(checkpoint) = checkpoint {
             trouble = claimed(&claim(of, checkpoint, partition), context).await?.or(trouble);
         }
-        apply(context, &stateful_set(of, partition)).await?;
+        apply_anew(context, &stateful_set(of, partition)).await?;
         keep.insert(stateful_set::name(&of.name, partition));
     }
     prune::<StatefulSet>(context, &of.owner, COMPONENT, &of.name, &keep).await?;

@@ -91,6 +91,13 @@ fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             "/operator/podSecurityContext/runAsNonRoot",
         ),
         ("operator.securityContext", json!({"privileged": true}), "privileged"),
+        ("operator.extraVolumes", json!([{"name": "x", "hostPath": {"path": "/"}}]), "hostPath"),
+        ("analyzer.extraVolumes", json!([{"name": "x"}]), "/analyzer/extraVolumes/0"),
+        (
+            "redirector.podSecurityContext",
+            json!({"seccompProfile": {"type": "Unconfined"}}),
+            "/redirector/podSecurityContext/seccompProfile/type",
+        ),
         (
             "operator.securityContext",
             json!({"allowPrivilegeEscalation": true}),
