@@ -178,7 +178,17 @@ impl RabbitMq {
     /// # Panics
     /// If the answer is not a 2xx.
     pub fn http(&self, method: &str, path: &str, body: &str) -> String {
-        self.try_http(method, path, body).unwrap_or_else(|problem| panic!("{method} {path}: {problem}"))
+        let mut answer = self.try_http(method, path, body);
+        // RabbitMQ 3.10 cannot list queues while one of them is being deleted.
+        for _ in 0..20 {
+            let listing = method == "GET" && answer.as_ref().is_err_and(|problem| problem.contains(" 500 "));
+            if !listing {
+                break;
+            }
+            sleep(LOOK_AGAIN);
+            answer = self.try_http(method, path, body);
+        }
+        answer.unwrap_or_else(|problem| panic!("{method} {path}: {problem}"))
     }
 
     /// The same; what is wrong with the answer is returned.
