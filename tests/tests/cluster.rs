@@ -2,6 +2,8 @@
 
 use std::{env, path::Path, process::Command};
 
+use kinetic_tests::process::binary;
+
 #[test]
 fn from_install_to_uninstall() {
     let lacks = ["KUBECONFIG", "HOST"].into_iter().find(|name| env::var_os(name).is_none());
@@ -12,6 +14,6 @@ fn from_install_to_uninstall() {
         return;
     }
     let trial = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/trial");
-    let status = Command::new(trial).status().expect("the trial starts");
+    let status = Command::new(trial).env("KINETIC", binary()).status().expect("the trial starts");
     assert!(status.success(), "the trial failed: its output tells where");
 }
