@@ -215,7 +215,12 @@ impl Relay {
     }
 
     fn reads_client(&self) -> bool {
-        self.broker.is_flushed() && self.up.wants_more()
+        self.broker.is_flushed() && self.up.wants_more() && !self.is_to_pause()
+    }
+
+    /// Whether the customer has been paused and this connection has yet to be told: what comes after the pause does not pass before that.
+    fn is_to_pause(&self) -> bool {
+        !self.blocked.is_paused() && self.seat.account().hold() == Hold::Paused
     }
 
     fn poll_move(&mut self, cx: &mut Context<'_>) -> Poll<Event> {

@@ -86,7 +86,8 @@ async fn a_customer_keeps_to_its_limits_and_slows_nobody_down() {
     let waiting = publish(&channel, 1, 20);
     tokio::pin!(waiting);
     // For many of the heartbeats' intervals.
-    assert!(tokio::time::timeout(Duration::from_secs(6), &mut waiting).await.is_err());
+    let passed = tokio::time::timeout(Duration::from_secs(6), &mut waiting).await;
+    assert!(passed.is_err(), "{passed:?}");
     assert!(connection.status().connected());
     assert!(rig.door.hold("acme", Hold::No));
     waiting.await.unwrap();
