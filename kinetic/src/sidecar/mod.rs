@@ -80,7 +80,7 @@ pub(crate) async fn run(args: SidecarArgs) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("admin {address}: cannot listen; choose another address by --admin"))?;
         info!(address = %bound, "serving /healthz, /readyz and /metrics");
     }
-    let statsd = relay.udp().map(|address| address.to_string());
+    let statsd = relay.statsd().map(|address| address.to_string());
     info!(statsd, socket, stream_socket, %profile, %origin, upstream = settings.upstream, "listening");
     tell(relay.upstream(), &unready, &stop).await;
 

@@ -28,13 +28,17 @@ mod unix;
 mod unix_stream;
 
 use std::{
+    io,
     net::SocketAddr,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use kinetic_bus::Bus;
-use tokio::{io::AsyncRead, net::UnixListener};
+use tokio::{
+    io::AsyncRead,
+    net::{TcpListener, UnixListener},
+};
 use tokio_util::sync::CancellationToken;
 
 use batch::Gathering;
@@ -48,6 +52,9 @@ pub use stdin::ORIGIN as STDIN_ORIGIN;
 
 /// The origin of what comes by a Unix socket, unless another is set: its senders have no address.
 const UNIX_ORIGIN: &str = "unix";
+
+/// So many ports are tried where any will do.
+const TRIES: usize = 16;
 
 /// Where the intake's messages go, and as whose.
 #[derive(Clone, Debug)]
@@ -88,11 +95,41 @@ impl StatsdIntake {
     /// Takes statsd datagrams on `addr` from now on; port 0 stands for any free one. Gives the address bound.
     pub fn listen_udp(&self, addr: SocketAddr) -> Result<SocketAddr, IntakeError> {
         let (socket, bound) = udp::bind(addr, protocol::STATSD.name, "--statsd", Ok)?;
-        let gathering = self.gathering.clone();
-        let socket = Socket::Udp(socket);
+        self.take_datagrams(Socket::Udp(socket), self.gathering.clone());
+        Ok(bound)
+    }
+
+    /// Takes statsd at one address by UDP and by TCP from now on; port 0 stands for any that is free for both. Gives the address bound.
+    pub(crate) async fn listen(&self, addr: SocketAddr) -> Result<SocketAddr, IntakeError> {
+        let mut tries = TRIES;
+        loop {
+            let (socket, bound) = udp::bind(addr, protocol::STATSD.name, "--statsd", Ok)?;
+            match tcp::bind(bound, self.tcp_flag).await {
+                // The system chose it for UDP; somebody else may have it for TCP.
+                Err(IntakeError::Listen { reason, .. })
+                    if addr.port() == 0 && tries > 0 && reason.kind() == io::ErrorKind::AddrInUse =>
+                {
+                    tries -= 1;
+                }
+                Err(error) => return Err(error),
+                Ok((listener, _)) => {
+                    self.take_datagrams(Socket::Udp(socket), self.gathering.clone());
+                    self.take_connections(listener);
+                    return Ok(bound);
+                }
+            }
+        }
+    }
+
+    fn take_datagrams(&self, socket: Socket, gathering: Gathering) {
         self.pipeline
             .spawn(|hand_over, metrics, cancel| reader::serve(socket, gathering, hand_over, metrics, cancel));
-        Ok(bound)
+    }
+
+    fn take_connections(&self, listener: TcpListener) {
+        let gathering = self.gathering.clone();
+        self.pipeline
+            .spawn(|hand_over, metrics, cancel| tcp::serve(listener, gathering, hand_over, metrics, cancel));
     }
 
     /// Takes statsd datagrams from a Unix socket at `path` from now on; its file goes when listening ends.
@@ -133,9 +170,7 @@ impl StatsdIntake {
     /// Gives the address bound.
     pub async fn listen_tcp(&self, addr: SocketAddr) -> Result<SocketAddr, IntakeError> {
         let (listener, bound) = tcp::bind(addr, self.tcp_flag).await?;
-        let gathering = self.gathering.clone();
-        self.pipeline
-            .spawn(|hand_over, metrics, cancel| tcp::serve(listener, gathering, hand_over, metrics, cancel));
+        self.take_connections(listener);
         Ok(bound)
     }
 

@@ -43,8 +43,7 @@ pub enum SidecarError {
 pub struct StatsdRelay {
     intake: StatsdIntake,
     state: watch::Receiver<ConnectionState>,
-    udp: Option<SocketAddr>,
-    tcp: Option<SocketAddr>,
+    statsd: Option<SocketAddr>,
 }
 
 impl StatsdRelay {
@@ -72,10 +71,8 @@ impl StatsdRelay {
             max_age: config.batch_age,
         };
         let intake = StatsdIntake::over(pipeline, gathering, "--statsd");
-        let udp = config.statsd.map(|address| intake.listen_udp(address)).transpose()?;
-        let tcp = match config.statsd {
-            // With port 0 both have the port that UDP was given.
-            Some(address) => Some(intake.listen_tcp(udp.unwrap_or(address)).await?),
+        let statsd = match config.statsd {
+            Some(address) => Some(intake.listen(address).await?),
             None => None,
         };
         if let Some(path) = &config.statsd_socket {
@@ -84,19 +81,13 @@ impl StatsdRelay {
         if let Some(path) = &config.statsd_stream_socket {
             intake.listen_unix_stream(path)?;
         }
-        Ok(Self { intake, state: upstream.state(), udp, tcp })
+        Ok(Self { intake, state: upstream.state(), statsd })
     }
 
-    /// Where it takes statsd by UDP.
+    /// Where it takes statsd, by UDP and by TCP.
     #[must_use]
-    pub fn udp(&self) -> Option<SocketAddr> {
-        self.udp
-    }
-
-    /// Where it takes statsd by TCP.
-    #[must_use]
-    pub fn tcp(&self) -> Option<SocketAddr> {
-        self.tcp
+    pub fn statsd(&self) -> Option<SocketAddr> {
+        self.statsd
     }
 
     /// Whether the upstream can be reached, now and in future.

@@ -54,7 +54,7 @@ async fn start(bus: &Bus, instance: &str, spool: Option<&Path>) -> Running {
 impl Running {
     /// Sends numbered lines by TCP, which loses none, and waits until all are read.
     async fn send(&self, numbers: std::ops::Range<u32>, padding: usize) {
-        let mut stream = TcpStream::connect(self.relay.tcp().unwrap()).await.unwrap();
+        let mut stream = TcpStream::connect(self.relay.statsd().unwrap()).await.unwrap();
         for n in numbers {
             stream.write_all(format!("n:{n}|c|#{}\n", "p".repeat(padding)).as_bytes()).await.unwrap();
         }
